@@ -1,0 +1,7 @@
+//! Tokio transport for HEP: listeners that hand over decoded frames, destinations that deliver them.
+
+mod envelope;
+mod handler;
+
+pub use envelope::{Arrival, Envelope, ListenerId, Origin, TlsIdentity, Transport, Unparsable};
+pub use handler::{Batch, Handler};
