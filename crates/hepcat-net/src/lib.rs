@@ -2,6 +2,9 @@
 
 mod envelope;
 mod handler;
+pub mod listener;
+pub mod tls;
 
 pub use envelope::{Arrival, Envelope, ListenerId, Origin, TlsIdentity, Transport, Unparsable};
 pub use handler::{Batch, Handler};
+pub use rustls;

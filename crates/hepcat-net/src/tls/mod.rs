@@ -1,0 +1,14 @@
+//! Certificates, keys and authorities from PEM files, and the TLS side of a listener.
+//!
+//! Everything that can be wrong with the files is a [`TlsError`] that names the file, so that a configuration
+//! checker can report it before anything is bound or connected.
+
+mod error;
+mod files;
+mod identity;
+mod server;
+
+pub use error::TlsError;
+pub use files::{load_ca, load_cert_chain, load_certified_key, load_private_key};
+pub use identity::certificate_subject;
+pub use server::{ClientAuth, ServerTls};
