@@ -1,1 +1,3 @@
 //! hepcat
+
+pub mod config;

@@ -1,0 +1,208 @@
+//! The configuration: TOML as written, read with all its faults at once, resolved to what the node is built from.
+//!
+//! Each file holds one kind of table: its type, its defaults with their reasons, its reading. [`Config::load`]
+//! reads them all and then checks what concerns several (`resolve.rs`): names, references, addresses. A value
+//! that somebody may have to be shown again is [`Marked`] with its place, so that a port that is taken is
+//! reported like a key that is misspelt.
+//!
+//! ```
+//! use hepcat::config::Config;
+//!
+//! let text = r#"
+//! [hep]
+//! hep_id = "[homer] 10.0.0.9:9061; transport=tls"
+//!
+//! [[listener]]
+//! socket = "hep_udp:0.0.0.0:9060"
+//! "#;
+//! let config = Config::parse(text, "hepcat.toml")?;
+//! assert_eq!(*config.destinations[0].name, "homer");
+//!
+//! let faults = Config::parse("[hep]\nhep_asink = 1", "hepcat.toml").unwrap_err();
+//! assert_eq!(faults.iter().next().and_then(|fault| fault.line()), Some(2));
+//! # Ok::<(), hepcat::config::Faults>(())
+//! ```
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+};
+
+use hepcat_net::Transport;
+
+mod destination;
+mod fault;
+mod hep;
+pub mod hep_id;
+mod listener;
+mod mark;
+mod node;
+mod reader;
+mod resolve;
+mod route;
+mod secret;
+mod socket;
+mod units;
+
+pub use destination::{Destination, DestinationTls, KeyPolicy, QUEUE_FRAMES, Queue, WhenFull};
+pub use fault::{Fault, Faults};
+pub use hep::{Hep, Sending};
+pub use hep_id::HepId;
+pub use listener::{
+    CaptureIdFix, ClientAuth, Listener, ListenerTls, OnGarbage, StreamLimits, TlsDomain,
+};
+pub use mark::{Mark, Marked};
+pub use node::{Http, Metrics, NodeConfig, Shutdown, UnparsableConfig};
+pub use route::{Route, Target};
+pub use secret::Secret;
+pub use socket::{DESTINATION_PORT, Host, Socket, SocketError};
+
+/// Exit code of a configuration with faults (`EX_CONFIG` of sysexits.h).
+pub const EXIT_CODE: u8 = 78;
+
+/// HEP version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Version {
+    /// 1
+    V1,
+    /// 2
+    V2,
+    /// 3
+    V3,
+}
+
+impl Version {
+    /// 1, 2 or 3.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::V1 => 1,
+            Self::V2 => 2,
+            Self::V3 => 3,
+        }
+    }
+}
+
+/// A whole configuration, checked: every reference in it holds.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Config {
+    /// The file it came from; `None` for the built-in one.
+    pub file: Option<PathBuf>,
+    /// `[node]`.
+    pub node: NodeConfig,
+    /// `[hep]`.
+    pub hep: Hep,
+    /// `[[listener]]`, in the order of the file; at least one.
+    pub listeners: Vec<Listener>,
+    /// The destinations of `hep_id`, then `[[destination]]`, each in the order of the file.
+    pub destinations: Vec<Destination>,
+    /// `[[route]]`, in the order of the file.
+    pub routes: Vec<Route>,
+    /// `[http]`.
+    pub http: Http,
+    /// `[unparsable]`.
+    pub unparsable: UnparsableConfig,
+    /// `[shutdown]`.
+    pub shutdown: Shutdown,
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Faults> {
+        let path = path.as_ref();
+        let text = std::fs::read(path).map_err(|error| {
+            let message = format!("cannot read the configuration: {error}");
+            let remedy = "name a file that the user running hepcat can read";
+            Fault::of_file(path, message, remedy)
+        })?;
+        let text = String::from_utf8(text).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            let message = format!("octet {at} is no UTF-8");
+            Fault::of_file(path, message, "save the file as UTF-8, as TOML asks for")
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads and checks a text. Paths in it are relative to the directory of `file_name`, which names the text
+    /// in reports and need not exist.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(text: &str, file_name: impl AsRef<Path>) -> Result<Self, Faults> {
+        let reader = reader::Reader::new(text, file_name.as_ref());
+        let (config, unread) = reader.read(text, Self::read);
+        resolve::check(&config, &unread, &mut |fault| reader.fault(fault));
+        Faults::check(reader.into_faults())?;
+        Ok(config)
+    }
+
+    /// What runs without a file: HEP over UDP and TCP on port 9060 of every IPv4 address, no destination, the page
+    /// on 127.0.0.1:9080.
+    #[must_use]
+    pub fn builtin() -> Self {
+        let listener = |transport| {
+            // The port that OpenSIPS's code and every collector use, not the documented default of hep_port.
+            let host = Host::Ip(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+            Listener::plain(Marked::built_in(Socket::new(
+                transport,
+                host,
+                DESTINATION_PORT,
+            )))
+        };
+        Self {
+            file: None,
+            node: NodeConfig::default(),
+            hep: Hep::default(),
+            listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
+            destinations: Vec::new(),
+            routes: Vec::new(),
+            http: Http::default(),
+            unparsable: UnparsableConfig::default(),
+            shutdown: Shutdown::default(),
+        }
+    }
+
+    /// Every table of the document, and the names of destinations that could not be read.
+    fn read(root: &reader::Table<'_>) -> (Self, Vec<String>) {
+        let node = root.table("node", NodeConfig::read).unwrap_or_default();
+        let (hep, ids) = root.table("hep", Hep::read).unwrap_or_default();
+        let listeners = root.tables("listener", |table| Listener::read(table, &hep));
+        if !root.has("listener") {
+            let message = "there is no [[listener]]: nothing could be received";
+            let remedy = "add [[listener]] with socket = \"hep_udp:0.0.0.0:9060\"";
+            let file = root.reader().file_name();
+            root.reader().fault(Fault::of_file(file, message, remedy));
+        }
+        let hep::Ids { read, mut unread } = ids;
+        let ids = read
+            .into_iter()
+            .map(|id| Destination::from_hep_id(id, &hep));
+        let mut destinations: Vec<_> = ids.collect();
+        let tables = root.tables("destination", |table| {
+            let destination = Destination::read(table, &hep);
+            if destination.is_none() {
+                unread.extend(table.peek_text("name").map(str::to_owned));
+            }
+            destination
+        });
+        destinations.extend(tables.into_iter().flatten());
+        let config = Self {
+            file: Some(root.reader().file_name().to_owned()),
+            node,
+            hep,
+            listeners: listeners.into_iter().flatten().collect(),
+            destinations,
+            routes: root.tables("route", Route::read),
+            http: root.table("http", Http::read).unwrap_or_default(),
+            unparsable: root
+                .table("unparsable", UnparsableConfig::read)
+                .unwrap_or_default(),
+            shutdown: root.table("shutdown", Shutdown::read).unwrap_or_default(),
+        };
+        (config, unread)
+    }
+}

@@ -1,0 +1,140 @@
+//! What concerns more than one table: names, references, addresses used twice.
+
+use std::collections::HashMap;
+
+use hepcat_net::Transport;
+
+use super::{
+    Config, Fault, Marked, Version,
+    reader::closest,
+    route::{RESERVED, Target},
+};
+
+/// Checks what the tables say together. `unread` names the destinations that have faults of their own.
+pub(super) fn check(config: &Config, unread: &[String], note: &mut dyn FnMut(Fault)) {
+    check_names(config, note);
+    check_routes(config, unread, note);
+    check_addresses(config, note);
+    check_capture_ids(config, note);
+}
+
+fn check_names(config: &Config, note: &mut dyn FnMut(Fault)) {
+    let listeners = config.listeners.iter().map(|listener| &listener.name);
+    let destinations = config
+        .destinations
+        .iter()
+        .map(|destination| &destination.name);
+    note_repeated("listeners", listeners, note);
+    note_repeated("destinations", destinations.clone(), note);
+    for name in destinations.filter(|name| RESERVED.contains(&name.as_str())) {
+        let message = format!("a destination cannot be called `{}`", **name);
+        note(Fault::at(
+            name,
+            message,
+            "routes use that word for something else: choose another",
+        ));
+    }
+}
+
+fn note_repeated<'a>(
+    what: &str,
+    names: impl Iterator<Item = &'a Marked<String>>,
+    note: &mut dyn FnMut(Fault),
+) {
+    let mut seen: HashMap<&str, &Marked<String>> = HashMap::new();
+    for name in names {
+        let Some(first) = seen.get(name.as_str()) else {
+            seen.insert(name.as_str(), name);
+            continue;
+        };
+        let message = format!("two {what} are called `{}`", **name);
+        let remedy = format!("rename one of them; {}", first_place(first));
+        note(Fault::at(name, message, remedy));
+    }
+}
+
+fn first_place<T>(first: &Marked<T>) -> String {
+    match first.mark().line() {
+        Some(line) => format!("the first is in line {line}"),
+        None => "the first is built in".to_owned(),
+    }
+}
+
+fn check_routes(config: &Config, unread: &[String], note: &mut dyn FnMut(Fault)) {
+    let read = || {
+        config
+            .destinations
+            .iter()
+            .map(|destination| destination.name.as_str())
+    };
+    let names = || read().chain(unread.iter().map(String::as_str));
+    for target in config.routes.iter().flat_map(|route| &route.to) {
+        let Target::Destination(name) = &**target else {
+            continue;
+        };
+        if names().any(|known| known == name) {
+            continue;
+        }
+        let message = format!("a route names `{name}`, which is no destination");
+        let remedy = match closest(name, names().chain(RESERVED)) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("add a [[destination]] of that name, or a hep_id [{name}]"),
+        };
+        note(Fault::at(target, message, remedy));
+    }
+}
+
+/// Two listeners on one port: the second bind would fail, and the first fault is better found now.
+fn check_addresses(config: &Config, note: &mut dyn FnMut(Fault)) {
+    let mut seen = HashMap::new();
+    let sockets = config.listeners.iter().map(|listener| {
+        let socket = &listener.socket;
+        // TCP and TLS share the space of TCP ports.
+        let datagram = socket.transport == Transport::Udp;
+        (
+            datagram,
+            socket.host.to_string(),
+            socket.port,
+            socket.mark(),
+        )
+    });
+    let metrics = config.http.metrics.iter().map(|metrics| &metrics.listen);
+    let http = metrics.chain([&config.http.listen]).map(|listen| {
+        let host = super::Host::Ip(listen.ip());
+        (false, host.to_string(), listen.port(), listen.mark())
+    });
+    for (datagram, host, port, mark) in sockets.chain(http).filter(|(_, _, port, _)| *port != 0) {
+        let place = Marked::new((), mark.clone());
+        let key = (datagram, host.clone(), port);
+        let Some(first) = seen.get(&key) else {
+            seen.insert(key, place);
+            continue;
+        };
+        let kind = if datagram { "UDP" } else { "TCP" };
+        let message = format!("{kind} {host}:{port} is listened on twice");
+        let remedy = format!("change the address or the port; {}", first_place(first));
+        note(Fault::at(&place, message, remedy));
+    }
+}
+
+/// HEPv2 carries a capture agent ID of 16 bits.
+fn check_capture_ids(config: &Config, note: &mut dyn FnMut(Fault)) {
+    let v2 = |version: Version| version == Version::V2;
+    let mut noted = false;
+    for destination in config.destinations.iter().filter(|d| v2(*d.version)) {
+        let id = &destination.sending.hep_capture_id;
+        // An ID of [hep] is one fault, however many destinations it does not fit.
+        if **id <= u32::from(u16::MAX) || std::mem::replace(&mut noted, true) {
+            continue;
+        }
+        let message = format!(
+            "`hep_capture_id` {} does not fit destination `{}`: version 2 carries 16 bits",
+            **id, *destination.name
+        );
+        note(Fault::at(
+            id,
+            message,
+            "choose a number up to 65535, or version 3 for the destination",
+        ));
+    }
+}

@@ -1,0 +1,50 @@
+//! The `[[route]]` tables.
+
+use super::{Marked, reader::Table};
+
+/// What happens to the messages that an expression matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Route {
+    /// The expression; `None` matches everything.
+    pub when: Option<Marked<String>>,
+    /// Where to; empty is a counted skip.
+    pub to: Vec<Marked<Target>>,
+    /// Whether the routes below are asked as well.
+    pub then_continue: bool,
+}
+
+/// Where a route sends to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// The destination of that name.
+    Destination(String),
+    /// The embedded store.
+    Store,
+    /// Whoever watches live.
+    Tail,
+}
+
+/// The words in `to` that name no destination.
+pub(super) const RESERVED: [&str; 2] = ["store", "tail"];
+
+impl Route {
+    pub(super) fn read(table: &Table<'_>) -> Self {
+        table.require("to", "add to = [\"…\"], or to = [] to skip what matches");
+        let target = |name: String| match name.as_str() {
+            "store" => Target::Store,
+            "tail" => Target::Tail,
+            _ => Target::Destination(name),
+        };
+        Self {
+            when: table.text("when"),
+            to: table
+                .texts("to")
+                .unwrap_or_default()
+                .into_iter()
+                .map(|name| name.map(target))
+                .collect(),
+            then_continue: table.flag("continue").is_some_and(Marked::into_inner),
+        }
+    }
+}
