@@ -9,6 +9,8 @@ use crate::{
     chunk::{ChunkType, VendorId},
     encode_error::EncodeError,
     field_map::AddressFamily,
+    limits::{MixedFamilies, SizeLimit},
+    optional::Optional,
     payload::gzip_if_smaller,
     protocol_type::{IpProtocol, ProtocolType},
     v3::fixed_width,
@@ -18,42 +20,6 @@ use crate::{
 };
 
 const MICROS_PER_SECOND: u32 = 1_000_000;
-
-/// Most octets that a frame may have, by how it will travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum SizeLimit {
-    /// What the length field can say: 65,535. Versions 1 and 2, which are for datagrams, get 65,507.
-    #[default]
-    Stream,
-    /// One UDP datagram over IPv4: 65,507.
-    UdpIpv4,
-    /// One UDP datagram over IPv6: 65,527.
-    UdpIpv6,
-}
-
-impl SizeLimit {
-    /// The limit in octets.
-    #[must_use]
-    pub const fn octets(self) -> usize {
-        match self {
-            Self::Stream => 65_535,
-            Self::UdpIpv4 => 65_507,
-            Self::UdpIpv6 => 65_527,
-        }
-    }
-}
-
-/// What to do where source and destination are of different address families, for which HEP has no place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum MixedFamilies {
-    /// Map the IPv4 address into IPv6.
-    #[default]
-    Map,
-    /// Do not encode.
-    Refuse,
-}
 
 /// Everything that goes into a frame, borrowed from the caller.
 ///
@@ -95,30 +61,6 @@ pub struct MessageBuilder<'a> {
     limit: SizeLimit,
     mixed_families: MixedFamilies,
     fault: Option<EncodeError>,
-}
-
-/// The optional generic fields that are written in ascending order of type.
-#[derive(Clone, Default)]
-struct Optional<'a> {
-    keep_alive: u16,
-    vlan_id: u16,
-    node_name: &'a [u8],
-    src_mac: [u8; 6],
-    dst_mac: [u8; 6],
-    ethernet_type: u16,
-    tcp_flags: u8,
-    ip_tos: u8,
-    mos: u16,
-    r_factor: u16,
-    geo_location: &'a [u8],
-    jitter: u32,
-    transaction_type: &'a [u8],
-    payload_json_keys: &'a [u8],
-    tag_values: &'a [u8],
-    tag_type: u16,
-    event_type: u16,
-    group_id: &'a [u8],
-    extra_correlations: &'a [u8],
 }
 
 impl<'a> MessageBuilder<'a> {
@@ -560,40 +502,6 @@ impl std::fmt::Debug for MessageBuilder<'_> {
             .field("time", &self.time)
             .field("protocol_type", &self.protocol_type)
             .finish_non_exhaustive()
-    }
-}
-
-impl Optional<'_> {
-    fn write(
-        &self,
-        put: &mut impl FnMut(ChunkType, &[u8]) -> Result<(), EncodeError>,
-    ) -> Result<(), EncodeError> {
-        let mac = |[m1, m2, m3, m4, m5, m6]: [u8; 6]| [0, 0, m1, m2, m3, m4, m5, m6];
-        let mut put_number = |chunk_type, octets: &[u8]| {
-            if octets.iter().all(|octet| *octet == 0) {
-                return Ok(());
-            }
-            put(chunk_type, octets)
-        };
-        put_number(ChunkType::KEEP_ALIVE, &self.keep_alive.to_be_bytes())?;
-        put_number(ChunkType::VLAN_ID, &self.vlan_id.to_be_bytes())?;
-        put_number(ChunkType::NODE_NAME, self.node_name)?;
-        put_number(ChunkType::SRC_MAC, &mac(self.src_mac))?;
-        put_number(ChunkType::DST_MAC, &mac(self.dst_mac))?;
-        put_number(ChunkType::ETHERNET_TYPE, &self.ethernet_type.to_be_bytes())?;
-        put_number(ChunkType::TCP_FLAGS, &[self.tcp_flags])?;
-        put_number(ChunkType::IP_TOS, &[self.ip_tos])?;
-        put_number(ChunkType::MOS, &self.mos.to_be_bytes())?;
-        put_number(ChunkType::R_FACTOR, &self.r_factor.to_be_bytes())?;
-        put_number(ChunkType::GEO_LOCATION, self.geo_location)?;
-        put_number(ChunkType::JITTER, &self.jitter.to_be_bytes())?;
-        put_number(ChunkType::TRANSACTION_TYPE, self.transaction_type)?;
-        put_number(ChunkType::PAYLOAD_JSON_KEYS, self.payload_json_keys)?;
-        put_number(ChunkType::TAG_VALUES, self.tag_values)?;
-        put_number(ChunkType::TAG_TYPE, &self.tag_type.to_be_bytes())?;
-        put_number(ChunkType::EVENT_TYPE, &self.event_type.to_be_bytes())?;
-        put_number(ChunkType::GROUP_ID, self.group_id)?;
-        put_number(ChunkType::EXTRA_CORRELATIONS, self.extra_correlations)
     }
 }
 

@@ -54,9 +54,13 @@ mod encode;
 mod encode_error;
 mod error;
 mod field_map;
+mod fields;
 mod gzip;
+mod limits;
 mod message;
+mod optional;
 mod payload;
+mod protobuf;
 mod protocol_type;
 mod rewrite;
 mod time;
@@ -73,13 +77,15 @@ pub use crate::{
     chunk::{Chunk, ChunkType, Chunks, VendorId, trim_nul},
     defects::{Defect, Defects},
     deframer::{Deframer, DeframerConfig, OnGarbage},
-    encode::{MessageBuilder, MixedFamilies, SizeLimit},
+    encode::MessageBuilder,
     encode_error::EncodeError,
     error::{DecodeError, DecodeErrorKind},
     field_map::AddressFamily,
     gzip::gunzip,
+    limits::{MixedFamilies, SizeLimit},
     message::Message,
     payload::{InflateLimit, Payload},
+    protobuf::from_protobuf,
     protocol_type::{IpProtocol, ProtocolType},
     rewrite::{Rewrite, Target},
     time::{ByteOrder, MessageTime, TimeBlock, TimeSource},

@@ -46,7 +46,7 @@ pub enum Sniffed {
     KeepAlive,
     /// A gzip member; heplify packs whole messages so ([`gunzip`](crate::gunzip)).
     Gzip,
-    /// The protobuf form of heplify 1.x.
+    /// The protobuf form of heplify 1.x ([`from_protobuf`](crate::from_protobuf)).
     Protobuf,
     /// Nothing known.
     Unknown,
