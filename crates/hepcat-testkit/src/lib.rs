@@ -27,6 +27,7 @@ mod agent;
 mod ca;
 mod collector;
 pub mod frame;
+pub mod load;
 mod proxy;
 
 pub use agent::FakeAgent;
