@@ -1,3 +1,4 @@
 //! hepcat
 
+pub mod capfile;
 pub mod config;
