@@ -2,3 +2,4 @@
 
 pub mod capfile;
 pub mod config;
+pub mod render;
