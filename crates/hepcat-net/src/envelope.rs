@@ -148,10 +148,6 @@ impl Unparsable {
 /// One frame of a [`Batch`](crate::Batch).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every arrival is a message: boxing it would cost an allocation each"
-)]
 pub enum Arrival {
     /// It decoded.
     Message(Envelope),

@@ -1,5 +1,7 @@
 //! Tokio transport for HEP: listeners that hand over decoded frames, destinations that deliver them.
 
+#![deny(unsafe_code)]
+
 pub mod destination;
 mod envelope;
 mod handler;

@@ -1,5 +1,3 @@
 //! hepcat
 
-pub mod capfile;
 pub mod config;
-pub mod render;

@@ -24,7 +24,7 @@ pub enum BindError {
         addr: SocketAddr,
         /// The fault, with the file it is in.
         #[source]
-        source: TlsError,
+        source: Box<TlsError>,
     },
 }
 

@@ -13,4 +13,5 @@ pub use client::{ClientTls, ClientTlsSettings, TlsFailure};
 pub use error::TlsError;
 pub use files::{load_ca, load_cert_chain, load_certified_key, load_private_key};
 pub use identity::certificate_subject;
+pub(crate) use server::Fingerprint;
 pub use server::{ClientAuth, ServerTls};

@@ -1,0 +1,8 @@
+//! What listeners promise, over real sockets on loopback.
+#![expect(
+    clippy::unwrap_used,
+    reason = "the test configuration of the lint does not reach helpers outside of test functions"
+)]
+
+mod datagrams_arrive_as_they_were_sent;
+mod rig;
