@@ -29,6 +29,12 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The certificate and key in these files.
+    #[must_use]
+    pub fn new(cert: PathBuf, key: PathBuf) -> Self {
+        Self { cert, key }
+    }
+
     /// The certificate chain and the key in the form that rustls takes.
     #[must_use]
     pub fn load(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {

@@ -27,9 +27,16 @@ mod agent;
 mod ca;
 mod collector;
 pub mod frame;
+pub mod load;
+mod node;
 mod proxy;
+mod require;
+mod vectors;
 
 pub use agent::FakeAgent;
 pub use ca::{Identity, TestCa};
 pub use collector::{Behaviour, Collected, FakeCollector, TlsPeer};
+pub use node::NodeProcess;
 pub use proxy::TcpProxy;
+pub use require::program;
+pub use vectors::{Vector, testdata, vectors};

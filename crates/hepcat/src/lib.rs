@@ -1,3 +1,5 @@
 //! hepcat
 
+pub mod capfile;
 pub mod config;
+pub mod render;
