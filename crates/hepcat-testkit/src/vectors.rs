@@ -45,7 +45,7 @@ pub fn testdata() -> PathBuf {
 /// When the index or a file that it names cannot be read.
 #[must_use]
 pub fn vectors() -> Vec<Vector> {
-    let directory = testdata().join("vectors");
+    let directory = testdata();
     let index = directory.join("index.json");
     let index = fs::read(&index).unwrap_or_else(|error| panic!("{}: {error}", index.display()));
     let index: Value = serde_json::from_slice(&index).expect("the index is JSON");
