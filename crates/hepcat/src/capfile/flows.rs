@@ -4,7 +4,7 @@ use std::{collections::HashMap, net::SocketAddr};
 
 use super::{
     Content, Report, content,
-    frames::{FrameSplitter, Source},
+    frames::{FrameSplitter, Piece, Source},
     sip_stream::{SipSplitter, Start, start},
     tcp::{Event, Reassembly, Segment, Stamp},
 };
@@ -32,6 +32,7 @@ pub(super) struct Carried {
     pub(super) stamp: Stamp,
     pub(super) content: Content,
     pub(super) octets: Vec<u8>,
+    pub(super) gzipped: bool,
 }
 
 /// Follows flows.
@@ -200,13 +201,22 @@ struct Carry<'o, O> {
 }
 
 impl<O: Extend<Carried>> Carry<'_, O> {
-    fn push(&mut self, content: Content, octets: Vec<u8>, stamp: Stamp) {
+    fn sip(&mut self, octets: Vec<u8>, stamp: Stamp) {
+        self.push(Content::Sip, octets, false, stamp);
+    }
+
+    fn hep(&mut self, piece: Piece, stamp: Stamp) {
+        self.push(Content::Hep, piece.octets, piece.gzipped, stamp);
+    }
+
+    fn push(&mut self, content: Content, octets: Vec<u8>, gzipped: bool, stamp: Stamp) {
         self.out.extend([Carried {
             flow: self.key,
             tos: self.tos,
             stamp,
             content,
             octets,
+            gzipped,
         }]);
     }
 }
@@ -255,13 +265,13 @@ impl Inside {
             Self::Sip(splitter) => {
                 let before = splitter.lost;
                 while let Some(message) = splitter.next() {
-                    carry.push(Content::Sip, message, stamp);
+                    carry.sip(message, stamp);
                 }
                 lost.garbage += u64::from(splitter.lost > before);
             }
             Self::Hep(splitter) => {
                 while let Some(piece) = splitter.next(false) {
-                    carry.push(Content::Hep, piece.octets, stamp);
+                    carry.hep(piece, stamp);
                 }
             }
             Self::Undecided(_) | Self::Other => {}
@@ -286,7 +296,7 @@ impl Inside {
             Self::Hep(splitter) => {
                 splitter.hole(missing);
                 while let Some(piece) = splitter.next(true) {
-                    carry.push(Content::Hep, piece.octets, stamp);
+                    carry.hep(piece, stamp);
                 }
             }
             Self::Other => {}

@@ -26,6 +26,8 @@ pub(super) struct Piece {
     /// Of the first octet, counted from the start of the input.
     pub(super) offset: u64,
     pub(super) octets: Vec<u8>,
+    /// The frame came as a gzip member; these octets are what was inside.
+    pub(super) gzipped: bool,
 }
 
 /// Takes a run of octets apart.
@@ -113,12 +115,17 @@ impl FrameSplitter {
             }
         };
         let offset = self.offset();
+        let gzipped = cut.inflated.is_some();
         let octets = match cut.inflated {
             Some(frame) => frame,
             None => rest.get(..cut.length).unwrap_or(rest).to_vec(),
         };
         self.taken += cut.length;
-        Some(Piece { offset, octets })
+        Some(Piece {
+            offset,
+            octets,
+            gzipped,
+        })
     }
 
     fn is_first(&self) -> bool {

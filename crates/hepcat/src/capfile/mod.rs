@@ -131,6 +131,8 @@ pub struct Item {
     pub content: Content,
     /// The octets; of a gzipped HEP message, what was inside.
     pub octets: Vec<u8>,
+    /// It came as one gzip member (heplify 2 with `payload_zip`).
+    pub gzipped: bool,
     /// Offset of the first octet in a dump (in the octets meant, where the dump is text).
     pub offset: Option<u64>,
     /// The packet's part in it, for capture files.
@@ -378,13 +380,14 @@ fn udp(datagram: &Datagram<'_>, stamp: Stamp, report: &mut Report, ready: &mut V
     };
     let payload = udp.payload();
     let declared = usize::from(udp.length()).saturating_sub(8);
-    let (content, octets) = match content::of_datagram(payload) {
-        Recognised::AsIs(content) => (content, payload.to_vec()),
-        Recognised::Inflated(frame) => (Content::Hep, frame),
+    let (content, octets, gzipped) = match content::of_datagram(payload) {
+        Recognised::AsIs(content) => (content, payload.to_vec(), false),
+        Recognised::Inflated(frame) => (Content::Hep, frame, true),
     };
     ready.push_back(Item {
         content,
         octets,
+        gzipped,
         offset: None,
         seen: Some(Seen {
             packet: stamp.packet,
@@ -404,6 +407,7 @@ impl From<Carried> for Item {
         Self {
             content: carried.content,
             octets: carried.octets,
+            gzipped: carried.gzipped,
             offset: None,
             seen: Some(Seen {
                 packet: carried.stamp.packet,
@@ -458,6 +462,7 @@ fn drain(splitter: &mut FrameSplitter, at_end: bool, ready: &mut VecDeque<Item>)
         ready.push_back(Item {
             content: Content::Hep,
             octets: piece.octets,
+            gzipped: piece.gzipped,
             offset: Some(piece.offset),
             seen: None,
         });
