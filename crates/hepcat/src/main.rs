@@ -1,1 +1,7 @@
-fn main() {}
+//! The `hepcat` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hepcat::run()
+}

@@ -233,8 +233,7 @@ impl Link {
             state: LinkState::Connecting,
             since: now,
             peer: None,
-            // The first one begins as soon as the task runs.
-            attempting: true,
+            attempting: false,
             last_error: None,
             log: LogGate::default(),
         }

@@ -63,23 +63,8 @@ pub fn fault(error: &DecodeError, frame: &[u8]) -> String {
     if !chunks.is_empty() {
         table(&mut text, &chunks);
     }
-    let of_chunk = match error.chunk_type() {
-        Some(chunk_type) => format!(", chunk {}", chunk_name(chunk_type)),
-        None => String::new(),
-    };
-    text.line(format_args!(
-        "  ! {} at octet {}{of_chunk}: {error}",
-        error.reason(),
-        error.offset()
-    ));
+    text.line(format_args!("  ! {}: {error}", error.reason()));
     text.0
-}
-
-fn chunk_name(chunk_type: ChunkType) -> String {
-    match chunk_type.name() {
-        Some(name) => format!("{chunk_type} ({name})"),
-        None => chunk_type.to_string(),
-    }
 }
 
 #[derive(Default)]

@@ -257,7 +257,7 @@ impl Summary {
                 (style, format!("{code} {reason}"))
             }
             What::Other(protocol, excerpt) if excerpt.is_empty() => (palette.dim, protocol.clone()),
-            What::Other(protocol, excerpt) => (palette.dim, format!("{protocol} {excerpt}")),
+            What::Other(protocol, excerpt) => (palette.dim, format!("{protocol}: {excerpt}")),
             What::Nothing => (palette.dim, "no payload".to_owned()),
             What::Unparsable(reason) => (palette.bad, format!("unparsable: {reason}")),
         };

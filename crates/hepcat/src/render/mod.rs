@@ -64,7 +64,7 @@ fn arrival_of(receipt: Option<&Receipt<'_>>) -> Duration {
 }
 
 /// RFC 3339 in UTC with microseconds.
-fn rfc3339(since_epoch: Duration) -> String {
+pub(crate) fn rfc3339(since_epoch: Duration) -> String {
     format!("{:.6}", timestamp(since_epoch))
 }
 
