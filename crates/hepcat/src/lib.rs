@@ -3,6 +3,7 @@
 pub mod capfile;
 mod cli;
 pub mod config;
+pub mod query;
 pub mod render;
 
 use std::process::ExitCode;
