@@ -18,11 +18,11 @@ pub enum Expr {
     /// Always true: the empty query.
     Everything,
     /// All of them: two or more, none of which is itself an `And`.
-    And(Vec<Expr>),
+    And(Vec<Self>),
     /// Any of them: two or more, none of which is itself an `Or`.
-    Or(Vec<Expr>),
+    Or(Vec<Self>),
     /// The opposite.
-    Not(Box<Expr>),
+    Not(Box<Self>),
     /// A look at one field.
     Test(Test),
 }

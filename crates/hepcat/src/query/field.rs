@@ -24,7 +24,7 @@ pub enum Field {
     Method,
     /// SIP status code.
     Status,
-    /// SIP Call-ID; of a message that is no SIP, the correlation ID (chunk 0x0011).
+    /// SIP Call-ID; of a message without one, the correlation ID (chunk 0x0011).
     CallId,
     /// User part of the From URI, and `user@host`.
     From,
@@ -216,7 +216,7 @@ pub static FIELDS: [FieldEntry; 18] = [
         needs: Needs::Sip,
         scope: Scope::Message,
         synonyms: &["callid", "cid", "sid", "correlation_id"],
-        summary: "Call-ID; of what is no SIP, the correlation ID",
+        summary: "Call-ID; of what has none (RTCP, log), the correlation ID",
     },
     FieldEntry {
         name: "from",
@@ -356,6 +356,9 @@ impl fmt::Display for Field {
     }
 }
 
+/// The distance is quadratic, and no field's name is this long.
+const LONGEST_TYPO: usize = 32;
+
 /// The field that someone who typed `name` probably meant.
 pub(super) fn suggestion(name: &str, scope: Scope) -> Option<&'static str> {
     let folded = name.to_ascii_lowercase().replace('-', "_");
@@ -369,37 +372,16 @@ pub(super) fn suggestion(name: &str, scope: Scope) -> Option<&'static str> {
     {
         return Some(entry.name);
     }
+    if folded.len() > LONGEST_TYPO {
+        return None;
+    }
     // One slip in a short name, two in a long one: more than that is a guess, not a correction.
     let tolerated = if folded.len() < 5 { 1 } else { 2 };
     known()
-        .map(|e| (edit_distance(e.name.as_bytes(), folded.as_bytes()), e.name))
+        .map(|e| (strsim::osa_distance(e.name, &folded), e.name))
         .filter(|(distance, _)| *distance <= tolerated)
         .min()
         .map(|(_, name)| name)
-}
-
-/// Insertions, deletions, replacements and swaps of neighbours between two short words
-/// (optimal string alignment). Quadratic, so a long word is not compared at all.
-fn edit_distance(a: &[u8], b: &[u8]) -> usize {
-    if b.len() > 32 {
-        return usize::MAX;
-    }
-    let mut before = vec![0; b.len() + 1];
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i + 1; b.len() + 1];
-        for (j, y) in b.iter().enumerate() {
-            let mut cost = (last[j] + usize::from(x != y))
-                .min(last[j + 1] + 1)
-                .min(row[j] + 1);
-            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
-                cost = cost.min(before[j - 1] + 1);
-            }
-            row[j + 1] = cost;
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
 }
 
 /// What `type` says of a frame that did not decode.

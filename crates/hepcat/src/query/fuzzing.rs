@@ -15,7 +15,11 @@ pub fn query(data: &[u8]) {
                 let written = query.to_string();
                 let again = Query::parse_in(scope, &written);
                 assert_eq!(again.as_ref(), Ok(&query), "{written}");
-                let _: bool = query.matches(&Octets(data));
+                let opposite = Query::parse_in(scope, &format!("NOT ({written})"));
+                if let Ok(opposite) = opposite {
+                    let subject = Octets(data);
+                    assert_ne!(query.matches(&subject), opposite.matches(&subject));
+                }
             }
             Err(error) => {
                 let span = error.span();

@@ -29,9 +29,9 @@ const REGEX_DEPTH: u32 = 50;
 #[derive(Debug, Clone)]
 pub(super) enum Node {
     Everything,
-    And(Box<[Node]>),
-    Or(Box<[Node]>),
-    Not(Box<Node>),
+    And(Box<[Self]>),
+    Or(Box<[Self]>),
+    Not(Box<Self>),
     Test {
         field: Field,
         matchers: Box<[Matcher]>,
