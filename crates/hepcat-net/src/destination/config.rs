@@ -287,6 +287,15 @@ impl SendMode {
     /// Documented default of `hep_async_local_write_timeout`.
     pub const LOCAL_WRITE_TIMEOUT: Duration = Duration::from_millis(10);
 
+    /// [`Async`](Self::Async) with these limits.
+    #[must_use]
+    pub fn asynchronous(local_connect_timeout: Duration, local_write_timeout: Duration) -> Self {
+        Self::Async {
+            local_connect_timeout,
+            local_write_timeout,
+        }
+    }
+
     pub(super) fn local_connect_timeout(self) -> Duration {
         match self {
             Self::Async {

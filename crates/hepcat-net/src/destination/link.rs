@@ -233,7 +233,8 @@ impl Link {
             state: LinkState::Connecting,
             since: now,
             peer: None,
-            attempting: false,
+            // The first one begins as soon as the task runs.
+            attempting: true,
             last_error: None,
             log: LogGate::default(),
         }

@@ -318,7 +318,8 @@ impl Error for TlsFailure {}
 
 fn explain_certificate(fault: &CertificateError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match fault {
-        CertificateError::UnknownIssuer => {
+        // The latter: an authority of the name that we trust, but with another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             f.write_str("the peer's certificate is from an authority that we do not trust")
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {

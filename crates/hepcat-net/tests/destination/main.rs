@@ -1,6 +1,12 @@
 //! Destinations, over real sockets, against collectors that behave and misbehave.
 
-#![expect(missing_docs, reason = "a test")]
-
+mod datagrams;
 mod delivery;
+mod full;
+mod ledger;
+mod outage;
+mod patience;
+mod retries;
 mod rig;
+mod sync;
+mod tls;

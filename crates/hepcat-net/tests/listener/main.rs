@@ -6,3 +6,5 @@
 
 mod datagrams_arrive_as_they_were_sent;
 mod rig;
+mod streams_are_framed_however_they_are_cut;
+mod streams_have_limits;

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use hepcat_net::Transport;
 
 use super::{
-    Fault, Hep, HepId, Marked, Secret, Sending, Socket, Version, hep::QUEUE_RANGE,
+    Fault, Hep, HepId, Marked, Secret, Sending, Socket, Version, certificates, hep::QUEUE_RANGE,
     listener::read_name, reader::Table,
 };
 
@@ -64,8 +65,10 @@ pub enum KeyPolicy {
 pub struct Queue {
     /// Most frames that wait.
     pub frames: usize,
-    /// Whether the bound is our own default, not one that was written.
+    /// Whether the bound on frames is our own default, not one that was written.
     pub frames_by_default: bool,
+    /// Most octets that wait; `None` is no bound beside that of frames.
+    pub size: Option<ByteSize>,
     /// What happens when they are that many.
     pub when_full: WhenFull,
 }
@@ -73,6 +76,10 @@ pub struct Queue {
 /// Frames that may wait for a destination where nothing says how many. The module's 32 lose messages from some
 /// 5,000 a second on; this is two seconds at that rate, and some 10 MiB.
 pub const QUEUE_FRAMES: usize = 10_000;
+
+/// Octets that may wait for a destination where neither they nor the frames are bounded by what was written: full
+/// queues of a few destinations stay a small part of a small machine.
+pub const QUEUE_SIZE: ByteSize = ByteSize::mib(16);
 
 /// What happens to a frame when the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -101,7 +108,7 @@ impl Destination {
             version_given: id.version_given,
             tls,
             key: KeyPolicy::default(),
-            queue: Queue::resolve(None, None, &hep.sending),
+            queue: QueueTable::default().resolve(&hep.sending),
             sending: hep.sending.clone(),
         }
     }
@@ -133,23 +140,9 @@ impl Destination {
         let tls = table.table("tls", DestinationTls::read);
         let key = read_key(table);
         let sending = Sending::read(table, &hep.sending);
-        let queue = table.table("queue", |queue| {
-            (
-                queue.number::<usize>("frames", QUEUE_RANGE),
-                queue.choice(
-                    "when_full",
-                    &[
-                        ("block", WhenFull::Block),
-                        ("drop_oldest", WhenFull::DropOldest),
-                        ("drop_newest", WhenFull::DropNewest),
-                        ("disconnect", WhenFull::Disconnect),
-                    ],
-                ),
-            )
-        });
-        let (frames, when_full) = queue.unwrap_or_default();
-        refuse_contradictions(table, frames.as_ref(), when_full.as_ref(), &sending);
-        let queue = Queue::resolve(frames, when_full, &sending);
+        let queue = table.table("queue", QueueTable::read).unwrap_or_default();
+        queue.refuse_contradictions(table, &sending);
+        let queue = queue.resolve(&sending);
 
         let socket = socket?;
         if let Some(version) = &version
@@ -180,58 +173,76 @@ impl Destination {
             version_given: version.is_some(),
             version: version.unwrap_or_else(|| Marked::new(Version::V3, table.mark().clone())),
             tls,
-            key: key?,
+            // A fault is noted where there is none: what stands here then is never used.
+            key: key.unwrap_or_default(),
             queue,
             sending,
         })
     }
 }
 
-/// Two keys that cannot both be meant.
-fn refuse_contradictions(
-    table: &Table<'_>,
-    frames: Option<&Marked<usize>>,
-    when_full: Option<&Marked<WhenFull>>,
-    sending: &Sending,
-) {
-    if let Some(frames) = frames
-        && table.has("hep_async_max_postponed_chunks")
-    {
-        let message = "`frames` and `hep_async_max_postponed_chunks` bound the same queue";
-        table.fault(frames, message, "keep one of the two");
-    }
-    if let Some(when_full) = when_full
-        && **when_full != WhenFull::Block
-        && !sending.hep_async
-    {
-        let message =
-            "with hep_async = 0 the producer waits: nothing is ever dropped from a full queue";
-        table.fault(
-            when_full,
-            message,
-            "write when_full = \"block\", or hep_async = 1",
-        );
-    }
+/// `queue` as written.
+#[derive(Default)]
+struct QueueTable {
+    frames: Option<Marked<usize>>,
+    size: Option<Marked<ByteSize>>,
+    when_full: Option<Marked<WhenFull>>,
 }
 
-impl Queue {
-    /// The queue's bound: its own, then the parameter's, then ours.
-    fn resolve(
-        frames: Option<Marked<usize>>,
-        when_full: Option<Marked<WhenFull>>,
-        sending: &Sending,
-    ) -> Self {
+impl QueueTable {
+    fn read(table: &Table<'_>) -> Self {
+        Self {
+            frames: table.number("frames", QUEUE_RANGE),
+            size: table.size("size", ByteSize::kib(64)..=ByteSize::gib(64)),
+            when_full: table.choice(
+                "when_full",
+                &[
+                    ("block", WhenFull::Block),
+                    ("drop_oldest", WhenFull::DropOldest),
+                    ("drop_newest", WhenFull::DropNewest),
+                    ("disconnect", WhenFull::Disconnect),
+                ],
+            ),
+        }
+    }
+
+    /// Notes keys that cannot both be meant.
+    fn refuse_contradictions(&self, destination: &Table<'_>, sending: &Sending) {
+        if let Some(frames) = &self.frames
+            && destination.has("hep_async_max_postponed_chunks")
+        {
+            let message = "`frames` and `hep_async_max_postponed_chunks` bound the same queue";
+            destination.fault(frames, message, "keep one of the two");
+        }
+        if let Some(when_full) = &self.when_full
+            && **when_full != WhenFull::Block
+            && !sending.hep_async
+        {
+            let message = "with hep_async = 0 the producer waits: a full queue drops nothing";
+            destination.fault(
+                when_full,
+                message,
+                "write when_full = \"block\", or hep_async = 1",
+            );
+        }
+    }
+
+    /// The bounds: what the destination says, then the parameter, then ours.
+    fn resolve(self, sending: &Sending) -> Queue {
         let parameter = sending.hep_async_max_postponed_chunks.as_ref();
         let postponed = parameter.and_then(|frames| usize::try_from(**frames).ok());
-        let given = frames.map(Marked::into_inner).or(postponed);
-        let when_full = match when_full {
+        let frames = self.frames.map(Marked::into_inner).or(postponed);
+        let size = self.size.map(Marked::into_inner);
+        let when_full = match self.when_full {
             _ if !sending.hep_async => WhenFull::Block,
             Some(choice) => *choice,
             None => WhenFull::default(),
         };
-        Self {
-            frames: given.unwrap_or(QUEUE_FRAMES),
-            frames_by_default: given.is_none(),
+        Queue {
+            frames: frames.unwrap_or(QUEUE_FRAMES),
+            frames_by_default: frames.is_none(),
+            // A bound on frames that was written holds: no other cuts it short unseen.
+            size: size.or(frames.is_none().then_some(QUEUE_SIZE)),
             when_full,
         }
     }
@@ -244,6 +255,13 @@ impl DestinationTls {
         let cert = table.path("cert");
         let key = table.path("key");
         let insecure = table.flag("insecure");
+        certificates::check_pair(table, cert.as_ref(), key.as_ref());
+        if let Some(ca) = &ca {
+            certificates::check_ca(table, ca);
+        }
+        if let Some(name) = &server_name {
+            certificates::check_server_name(table, name);
+        }
         if table.has("cert") != table.has("key") {
             let present = if table.has("cert") { "cert" } else { "key" };
             let absent = if table.has("cert") { "key" } else { "cert" };

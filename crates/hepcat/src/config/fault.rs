@@ -101,10 +101,11 @@ impl Fault {
             let line = source.line(span.start);
             gutter = line.to_string().len() + 1;
             let column = source.column(span.start);
+            let arrow = gutter + 2;
             let name = source.name().display();
             writeln!(
                 out,
-                "{BLUE}{:>gutter$}{BLUE:#} {name}:{line}:{column}",
+                "{BLUE}{:>arrow$}{BLUE:#} {name}:{line}:{column}",
                 "-->"
             )?;
             let range = source.line_range(line);

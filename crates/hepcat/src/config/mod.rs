@@ -30,6 +30,7 @@ use std::{
 
 use hepcat_net::Transport;
 
+mod certificates;
 mod destination;
 mod fault;
 mod hep;
@@ -44,7 +45,11 @@ mod secret;
 mod socket;
 mod units;
 
-pub use destination::{Destination, DestinationTls, KeyPolicy, QUEUE_FRAMES, Queue, WhenFull};
+pub use hepcat_wire::Version;
+
+pub use destination::{
+    Destination, DestinationTls, KeyPolicy, QUEUE_FRAMES, QUEUE_SIZE, Queue, WhenFull,
+};
 pub use fault::{Fault, Faults};
 pub use hep::{Hep, Sending};
 pub use hep_id::HepId;
@@ -59,29 +64,6 @@ pub use socket::{DESTINATION_PORT, Host, Socket, SocketError};
 
 /// Exit code of a configuration with faults (`EX_CONFIG` of sysexits.h).
 pub const EXIT_CODE: u8 = 78;
-
-/// HEP version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Version {
-    /// 1
-    V1,
-    /// 2
-    V2,
-    /// 3
-    V3,
-}
-
-impl Version {
-    /// 1, 2 or 3.
-    #[must_use]
-    pub fn number(self) -> u8 {
-        match self {
-            Self::V1 => 1,
-            Self::V2 => 2,
-            Self::V3 => 3,
-        }
-    }
-}
 
 /// A whole configuration, checked: every reference in it holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,7 +116,8 @@ impl Config {
     /// Everything that is wrong with it.
     pub fn parse(text: &str, file_name: impl AsRef<Path>) -> Result<Self, Faults> {
         let reader = reader::Reader::new(text, file_name.as_ref());
-        let (config, unread) = reader.read(text, Self::read);
+        let (mut config, unread) = reader.read(text, Self::read);
+        resolve::split_families(&mut config.listeners);
         resolve::check(&config, &unread, &mut |fault| reader.fault(fault));
         Faults::check(reader.into_faults())?;
         Ok(config)

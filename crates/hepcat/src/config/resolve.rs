@@ -1,11 +1,14 @@
 //! What concerns more than one table: names, references, addresses used twice.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use hepcat_net::Transport;
 
 use super::{
-    Config, Fault, Marked, Version,
+    Config, Fault, Host, Listener, Marked, Version,
     reader::closest,
     route::{RESERVED, Target},
 };
@@ -16,6 +19,27 @@ pub(super) fn check(config: &Config, unread: &[String], note: &mut dyn FnMut(Fau
     check_routes(config, unread, note);
     check_addresses(config, note);
     check_capture_ids(config, note);
+}
+
+/// Lets `0.0.0.0` and `[::]` be listeners on one port, where the second would take IPv4 as well.
+pub(super) fn split_families(listeners: &mut [Listener]) {
+    let any = |host: &Host, ip: IpAddr| *host == Host::Ip(ip);
+    let place = |listener: &Listener| (is_datagram(listener), listener.socket.port);
+    let taken: Vec<_> = listeners
+        .iter()
+        .filter(|listener| any(&listener.socket.host, Ipv4Addr::UNSPECIFIED.into()))
+        .map(place)
+        .collect();
+    for listener in listeners {
+        let wildcard = any(&listener.socket.host, Ipv6Addr::UNSPECIFIED.into());
+        listener.v6_only =
+            wildcard && listener.socket.port != 0 && taken.contains(&place(listener));
+    }
+}
+
+/// TCP and TLS share the space of TCP ports.
+fn is_datagram(listener: &Listener) -> bool {
+    listener.socket.transport == Transport::Udp
 }
 
 fn check_names(config: &Config, note: &mut dyn FnMut(Fault)) {
@@ -100,7 +124,7 @@ fn check_addresses(config: &Config, note: &mut dyn FnMut(Fault)) {
     });
     let metrics = config.http.metrics.iter().map(|metrics| &metrics.listen);
     let http = metrics.chain([&config.http.listen]).map(|listen| {
-        let host = super::Host::Ip(listen.ip());
+        let host = Host::Ip(listen.ip());
         (false, host.to_string(), listen.port(), listen.mark())
     });
     for (datagram, host, port, mark) in sockets.chain(http).filter(|(_, _, port, _)| *port != 0) {
