@@ -5,6 +5,7 @@ mod cli;
 pub mod config;
 pub mod query;
 pub mod render;
+pub mod route;
 
 use std::process::ExitCode;
 
