@@ -55,6 +55,8 @@ mod encode_error;
 mod error;
 mod field_map;
 mod fields;
+#[doc(hidden)]
+pub mod fuzz_bodies;
 mod gzip;
 mod limits;
 mod message;

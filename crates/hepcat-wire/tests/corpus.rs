@@ -1,5 +1,7 @@
 //! Every frame in `testdata/`, as real programs sent it, decodes to what `testdata/index.json` says.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod hex;
 mod vectors;
 
 use std::time::Duration;
@@ -7,9 +9,10 @@ use std::time::Duration;
 use hepcat_wire::{
     ChunkType, Deframer, InflateLimit, Message, Payload, VendorId, convert, gunzip, trim_nul,
 };
+use hex::unhex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use vectors::{unhex, vector};
+use vectors::vector;
 
 /// A day after the frames were captured.
 const ARRIVAL: Duration = Duration::from_secs(1_795_477_000);
@@ -21,10 +24,10 @@ fn entries() -> Vec<Value> {
 }
 
 fn sha256(octets: &[u8]) -> String {
-    hex(&Sha256::digest(octets))
+    digits(&Sha256::digest(octets))
 }
 
-fn hex(octets: &[u8]) -> String {
+fn digits(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
@@ -100,7 +103,7 @@ fn every_stream_gives_the_same_messages_however_it_was_read() {
             vec![6, 1],
             seen.iter().map(size).collect(),
         ];
-        let mut random = fastrand_like(0x9e37_79b9);
+        let mut random = random_numbers(0x9e37_79b9);
         splits.extend((0..20).map(|_| (0..50).map(|_| 1 + random() % 3000).collect()));
         for sizes in splits {
             let frames = deframe(&octets, &sizes);
@@ -205,7 +208,7 @@ fn deframe(octets: &[u8], sizes: &[usize]) -> Vec<Vec<u8>> {
 }
 
 /// Numbers that look random and are the same every time (xorshift).
-fn fastrand_like(seed: u64) -> impl FnMut() -> usize {
+fn random_numbers(seed: u64) -> impl FnMut() -> usize {
     let mut state = seed;
     move || {
         state ^= state << 13;
@@ -329,7 +332,7 @@ fn check_header(file: &str, message: &Message<&[u8]>, expect: &Value) {
         size(&expect["payload_offset"]),
         "{file}"
     );
-    let padding = header.padding.map(|padding| hex(&padding));
+    let padding = header.padding.map(|padding| digits(&padding));
     assert_eq!(padding.as_deref(), expect["padding_hex"].as_str(), "{file}");
     let block = message.time_block(ARRIVAL);
     assert_eq!(
@@ -391,6 +394,6 @@ fn check_chunks(file: &str, message: &Message<&[u8]>, expect: &Value) {
         let vendor_id = VendorId(u16::try_from(size(&other["vendor"])).unwrap());
         let chunk_type = ChunkType(u16::try_from(size(&other["type"])).unwrap());
         let chunk = message.chunk(vendor_id, chunk_type).unwrap();
-        assert_eq!(hex(chunk.value()), other["value_hex"], "{file}");
+        assert_eq!(digits(chunk.value()), other["value_hex"], "{file}");
     }
 }

@@ -1,0 +1,2 @@
+#![no_main]
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| hepcat_wire::fuzz_bodies::convert(octets));
