@@ -49,10 +49,10 @@ impl AuthKeys {
         let first = presented.next().ok_or_else(|| failed(0))?;
         // Each key is compared to the end, the accepted one too: time tells neither which nor how much of it.
         let mut accepted = self.keys.iter().fold(false, |accepted, key| {
-            accepted | is_equal(first.value(), key)
+            accepted | keys_equal(first.value(), key)
         });
         for other in presented {
-            accepted &= is_equal(other.value(), first.value());
+            accepted &= keys_equal(other.value(), first.value());
         }
         if accepted {
             Ok(())
@@ -68,8 +68,9 @@ impl fmt::Debug for AuthKeys {
     }
 }
 
-/// Compares in a time that depends on the lengths only.
-fn is_equal(presented: &[u8], key: &[u8]) -> bool {
+/// Compares two keys in a time that depends on their lengths only.
+#[must_use]
+pub fn keys_equal(presented: &[u8], key: &[u8]) -> bool {
     let mut difference = u8::from(presented.len() != key.len());
     for (presented, key) in presented.iter().zip(key) {
         difference = black_box(difference | (presented ^ key));

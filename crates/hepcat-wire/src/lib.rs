@@ -74,7 +74,7 @@ mod writer;
 pub use bytes;
 
 pub use crate::{
-    auth::AuthKeys,
+    auth::{AuthKeys, keys_equal},
     capture_id::CaptureIdFix,
     chunk::{Chunk, ChunkType, Chunks, VendorId, trim_nul},
     defects::{Defect, Defects},

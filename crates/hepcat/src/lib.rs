@@ -1,11 +1,23 @@
-//! hepcat
+//! hepcat, the HEP node: it receives copies of SIP signalling, routes them, relays them and shows them.
+//!
+//! The binary is [`run`]. Everything else is public so that tests can run a node in their own process;
+//! programs that want HEP embed `hepcat-net` and `hepcat-wire` instead.
 
 pub mod capfile;
 mod cli;
 pub mod config;
+pub mod doctor;
+pub mod http;
+pub mod metrics;
+pub mod node;
+pub mod pipeline;
 pub mod query;
 pub mod render;
 pub mod route;
+pub mod signal;
+pub mod sink;
+pub mod status;
+mod telemetry;
 
 use std::process::ExitCode;
 

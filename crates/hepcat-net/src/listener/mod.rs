@@ -21,7 +21,12 @@ mod stats;
 mod stream;
 mod udp;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -40,6 +45,10 @@ use crate::{Handler, ListenerId, Origin, Transport, tls::TlsError};
 pub use config::{DEFAULT_RECEIVE_BUFFER, ListenerConfig, OnBadMagic, StreamLimits};
 pub use error::BindError;
 pub use stats::{ByReason, ByVersion, CloseReason, ListenerStats, ReceiveBuffer};
+
+/// The most frames that one hand-over to a [`Handler`] holds. With the number of tasks that read (one
+/// a UDP socket, one a connection) it bounds the frames that handlers hold at any moment.
+pub const MAX_BATCH: usize = intake::BATCH + receive::SLOTS - 1;
 
 /// How often the kernel is asked what it dropped. Its counter has 32 bits: no network fills that in a second.
 const LOOK_AT_DROPS: Duration = Duration::from_secs(1);
@@ -60,6 +69,32 @@ impl Listener {
     /// # Panics
     /// Outside of a tokio runtime with I/O and time enabled.
     pub fn bind(config: ListenerConfig) -> Result<BoundListener, BindError> {
+        Self::start(config, None)
+    }
+
+    /// As [`bind`](Self::bind), with other settings for the sockets that `running` reads: the address
+    /// is never let go, so nothing that is sent to it meanwhile is refused. The caller stops `running`
+    /// after the new one is served; until then both read. A listener that has stopped gives nothing to
+    /// take over, and the address is bound anew.
+    ///
+    /// The number of UDP sockets stays what it was. The transport and the address must be the same.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    ///
+    /// # Panics
+    /// As [`bind`](Self::bind).
+    pub fn take_over(
+        config: ListenerConfig,
+        running: &ListenerHandle,
+    ) -> Result<BoundListener, BindError> {
+        Self::start(config, Some(running))
+    }
+
+    fn start(
+        config: ListenerConfig,
+        running: Option<&ListenerHandle>,
+    ) -> Result<BoundListener, BindError> {
         let ListenerConfig {
             id, addr, v6_only, ..
         } = config;
@@ -70,19 +105,25 @@ impl Listener {
             source,
         };
         let (socket, local) = match config.kind {
-            Kind::Udp(options) => bind_udp(addr, v6_only, &options).map_err(failed)?,
+            Kind::Udp(options) => {
+                let shared = running.map_or_else(Vec::new, ListenerHandle::udp_sockets);
+                bind_udp(addr, v6_only, &options, &shared).map_err(failed)?
+            }
             Kind::Stream(options) => {
                 let certificates = match options.tls.clone() {
                     None => None,
                     Some(files) => match Certificates::new(files) {
                         Ok(certificates) => Some(Arc::new(certificates)),
-                        Err(error) => {
-                            let source = Box::new(error);
-                            return Err(BindError::Tls { addr, source });
+                        Err(source) => {
+                            return Err(BindError::Tls {
+                                addr,
+                                source: Box::new(source),
+                            });
                         }
                     },
                 };
-                bind_stream(addr, v6_only, options, certificates).map_err(failed)?
+                let shared = running.and_then(ListenerHandle::acceptor);
+                bind_stream(addr, v6_only, options, certificates, shared).map_err(failed)?
             }
         };
         Ok(BoundListener {
@@ -98,8 +139,13 @@ fn bind_udp(
     addr: SocketAddr,
     v6_only: bool,
     options: &UdpOptions,
+    running: &[Arc<UdpSocket>],
 ) -> io::Result<(BoundSocket, SocketAddr)> {
-    let (sockets, buffer) = socket::udp(addr, v6_only, options.sockets, options.receive_buffer)?;
+    let (sockets, buffer) = if running.is_empty() {
+        socket::udp(addr, v6_only, options.sockets, options.receive_buffer)?
+    } else {
+        socket::udp_again(running, options.receive_buffer)?
+    };
     let local = sockets[0].local_addr()?;
     let sockets = sockets
         .into_iter()
@@ -113,8 +159,13 @@ fn bind_stream(
     v6_only: bool,
     options: StreamOptions,
     certificates: Option<Arc<Certificates>>,
+    running: Option<Arc<TcpListener>>,
 ) -> io::Result<(BoundSocket, SocketAddr)> {
-    let listener = TcpListener::from_std(socket::tcp(addr, v6_only)?)?;
+    let socket = match running {
+        Some(running) => socket2::SockRef::from(&*running).try_clone()?.into(),
+        None => socket::tcp(addr, v6_only)?,
+    };
+    let listener = Arc::new(TcpListener::from_std(socket)?);
     let local = listener.local_addr()?;
     let socket = BoundSocket::Stream {
         listener,
@@ -140,7 +191,7 @@ enum BoundSocket {
         buffer: ReceiveBuffer,
     },
     Stream {
-        listener: TcpListener,
+        listener: Arc<TcpListener>,
         options: Box<StreamOptions>,
         certificates: Option<Arc<Certificates>>,
     },
@@ -187,6 +238,7 @@ impl BoundListener {
         match self.socket {
             BoundSocket::Udp { sockets, buffer } => {
                 let drops: Arc<[DropCount]> = sockets.iter().map(DropCount::new).collect();
+                let shared = sockets.iter().map(Arc::downgrade).collect();
                 for (at, socket) in sockets.into_iter().enumerate() {
                     let template = Origin::new(self.id, self.transport, self.local, self.local);
                     let reader = UdpReader::new(
@@ -203,7 +255,11 @@ impl BoundListener {
                     });
                 }
                 tasks.spawn(watch_drops(self.id, buffer, Arc::clone(&drops), stop));
-                handle.part = Part::Udp { drops, buffer };
+                handle.part = Part::Udp {
+                    drops,
+                    buffer,
+                    sockets: shared,
+                };
             }
             BoundSocket::Stream {
                 listener,
@@ -218,6 +274,7 @@ impl BoundListener {
                     tasks.spawn(certificates.watch(interval, Arc::clone(&counters), stop.clone()));
                 }
                 handle.part = Part::Stream {
+                    acceptor: Arc::downgrade(&listener),
                     places: Arc::clone(&places),
                     certificates: certificates.clone(),
                 };
@@ -257,8 +314,12 @@ enum Part {
     Udp {
         drops: Arc<[DropCount]>,
         buffer: ReceiveBuffer,
+        /// While they are read.
+        sockets: Vec<Weak<UdpSocket>>,
     },
     Stream {
+        /// While connections are accepted.
+        acceptor: Weak<TcpListener>,
         places: Arc<Places>,
         certificates: Option<Arc<Certificates>>,
     },
@@ -290,7 +351,7 @@ impl ListenerHandle {
         let mut stats = self.counters.snapshot();
         match &self.part {
             Part::Nothing => {}
-            Part::Udp { drops, buffer } => {
+            Part::Udp { drops, buffer, .. } => {
                 stats.kernel_drops = drops.iter().map(DropCount::read).sum();
                 stats.kernel_drops_known = drops::KNOWN;
                 stats.receive_buffer = Some(*buffer);
@@ -299,6 +360,20 @@ impl ListenerHandle {
             Part::Stream { places, .. } => stats.connections_open = places.open() as u64,
         }
         stats
+    }
+
+    fn udp_sockets(&self) -> Vec<Arc<UdpSocket>> {
+        match &self.part {
+            Part::Udp { sockets, .. } => sockets.iter().filter_map(Weak::upgrade).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn acceptor(&self) -> Option<Arc<TcpListener>> {
+        match &self.part {
+            Part::Stream { acceptor, .. } => acceptor.upgrade(),
+            _ => None,
+        }
     }
 
     /// TLS: reads certificates, keys and authorities again now. Connections that are open keep what they have;

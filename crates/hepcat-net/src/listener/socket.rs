@@ -2,6 +2,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener, UdpSocket},
     num::NonZeroUsize,
+    sync::Arc,
 };
 
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
@@ -36,6 +37,22 @@ pub(super) fn udp(
             sockets.push(sibling.into());
         }
     }
+    Ok((sockets, buffer))
+}
+
+/// The same sockets under other descriptors, their buffers as wanted now.
+pub(super) fn udp_again(
+    running: &[Arc<tokio::net::UdpSocket>],
+    wanted: usize,
+) -> io::Result<(Vec<UdpSocket>, ReceiveBuffer)> {
+    let mut sockets = Vec::with_capacity(running.len());
+    let mut buffer = None;
+    for socket in running {
+        let again = socket2::SockRef::from(&**socket).try_clone()?;
+        buffer = Some(grow_receive_buffer(&again, wanted)?);
+        sockets.push(again.into());
+    }
+    let buffer = buffer.ok_or(io::ErrorKind::InvalidInput)?;
     Ok((sockets, buffer))
 }
 

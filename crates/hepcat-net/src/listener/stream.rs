@@ -29,7 +29,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Accepts connections and starts a task for each.
 #[derive(Debug)]
 pub(super) struct Acceptor<H> {
-    pub(super) listener: TcpListener,
+    pub(super) listener: Arc<TcpListener>,
     pub(super) shared: Arc<Shared<H>>,
     pub(super) places: Arc<Places>,
     pub(super) tasks: TaskTracker,

@@ -1,29 +1,63 @@
 //! The command line: one file per command.
 
 mod decode;
+mod doctor;
 mod exit;
+mod node;
+mod run;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand};
+
+pub(crate) use node::NodeArgs;
+
+use crate::telemetry::{self, LogFormat};
 
 /// A HEP node: listens, decodes and relays copies of SIP signalling, and shows them.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, disable_help_subcommand = true)]
 struct Arguments {
+    /// Say more in the log: once for single connections and frames, twice for every packet.
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    verbose: u8,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t, global = true)]
+    log_format: LogFormat,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs the node (also what hepcat does when no command is given).
+    Run(run::RunArgs),
     /// Explains HEP frames chunk by chunk.
     Decode(decode::DecodeArgs),
+    /// Explains what is wrong with a running node.
+    Doctor(doctor::DoctorArgs),
 }
 
 /// Reads the command line and does what it says.
 pub(crate) fn run() -> ExitCode {
-    match Arguments::parse().command {
+    let arguments = Arguments::parse();
+    telemetry::start(arguments.log_format, arguments.verbose);
+    match arguments
+        .command
+        .unwrap_or(Command::Run(run::RunArgs::default()))
+    {
         Command::Decode(decode) => decode::run(&decode),
+        Command::Run(run) => wait_for(run::run(run)),
+        Command::Doctor(doctor) => wait_for(doctor::run(doctor)),
+    }
+}
+
+fn wait_for(command: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime.block_on(command),
+        Err(error) => exit::failed(format_args!("cannot start the runtime: {error}")),
     }
 }

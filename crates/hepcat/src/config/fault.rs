@@ -2,6 +2,7 @@
 
 use std::{
     fmt::{self, Write as _},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -39,6 +40,16 @@ impl Fault {
             message: message.into(),
             remedy: remedy.into(),
         }
+    }
+
+    /// A fault of a part of a text that stands in the configuration; `part` counts its octets.
+    pub(crate) fn within(
+        value: &Marked<String>,
+        part: Range<usize>,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::at_mark(&value.mark().within_string(part), message, remedy)
     }
 
     /// A fault of a whole file.

@@ -4,6 +4,7 @@
 //! three forms: the value of an authenticate key is never shown, only its length; and what a sender
 //! wrote cannot take hold of the terminal or of the page it is shown on.
 
+mod arrival;
 mod chunk_value;
 mod explain;
 mod json;
@@ -15,6 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
+pub use arrival::{arrival_json, arrival_summary};
 pub use explain::{fault as explain_fault, message as explain_message};
 pub use json::{
     Contents, fault as json_fault, message as json_message, to_line as json_line,

@@ -42,7 +42,7 @@ impl Route {
 }
 
 /// All routes of a topology, and where a message goes that none of them fits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Routes {
     routes: Box<[Route]>,
     default: SinkSet,

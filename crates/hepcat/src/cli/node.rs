@@ -1,0 +1,76 @@
+//! How a command reaches a running node.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use reqwest::{Client, RequestBuilder, Url};
+
+use crate::status::Status;
+
+/// Which node to ask.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct NodeArgs {
+    /// The node's page and API.
+    #[arg(
+        long,
+        env = "HEPCAT_NODE",
+        default_value = "http://127.0.0.1:9080",
+        value_name = "URL"
+    )]
+    pub(crate) node: Url,
+    /// File with the token to show (or put the token itself into HEPCAT_TOKEN).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+impl NodeArgs {
+    /// A GET request to `path` of the node, with the token where there is one.
+    ///
+    /// # Errors
+    /// When the path or the token file is unusable.
+    pub(crate) fn get(&self, path: &str) -> Result<RequestBuilder> {
+        let url = self
+            .node
+            .join(path)
+            .with_context(|| format!("no path {path} below {}", self.node))?;
+        let client = Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .build()
+            .context("no HTTP client could be made")?;
+        let request = client.get(url);
+        Ok(match self.token()? {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        })
+    }
+
+    /// One reading of the node.
+    ///
+    /// # Errors
+    /// When the node does not answer, or with something else.
+    pub(crate) async fn status(&self) -> Result<Status> {
+        let answer = self
+            .get("api/v1/status")?
+            .timeout(Duration::from_secs(10))
+            .send()
+            .await
+            .with_context(|| format!("no answer from {}", self.node))?;
+        let answer = answer.error_for_status().context("the node refused")?;
+        answer
+            .json()
+            .await
+            .context("the answer is not a hepcat node's status")
+    }
+
+    fn token(&self) -> Result<Option<String>> {
+        if let Some(file) = &self.token_file {
+            let token = std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read the token file {}", file.display()))?;
+            return Ok(Some(token.trim().to_owned()));
+        }
+        Ok(std::env::var("HEPCAT_TOKEN")
+            .ok()
+            .filter(|token| !token.is_empty()))
+    }
+}

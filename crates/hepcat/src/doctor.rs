@@ -1,0 +1,253 @@
+//! What is wrong with a running node, in plain sentences: a pure function of one reading.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::status::{DatagramStatus, ListenerStatus, SinkStatus, Status};
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// As it should be.
+    Good,
+    /// Worth knowing.
+    Note,
+    /// Something is lost or will be.
+    Bad,
+}
+
+/// One sentence about one thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is about: `listener edge`, `destination homer`, `ledger`.
+    pub subject: String,
+    /// What was found, and what to do about it.
+    pub sentence: String,
+}
+
+impl Finding {
+    fn new(severity: Severity, subject: impl Into<String>, sentence: impl Into<String>) -> Self {
+        Self {
+            severity,
+            subject: subject.into(),
+            sentence: sentence.into(),
+        }
+    }
+}
+
+/// Everything worth saying about `status`, by subject.
+#[must_use]
+pub fn examine(status: &Status) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for listener in &status.listeners {
+        about_listener(status, listener, &mut findings);
+    }
+    for sink in &status.sinks {
+        about_sink(status, sink, &mut findings);
+    }
+    about_ledger(status, &mut findings);
+    findings
+}
+
+fn about_listener(status: &Status, listener: &ListenerStatus, findings: &mut Vec<Finding>) {
+    let subject = format!("listener {}", listener.name);
+    let mut say = |severity, sentence: String| {
+        findings.push(Finding::new(severity, subject.as_str(), sentence));
+    };
+    let ListenerStatus {
+        transport, address, ..
+    } = listener;
+    let received = listener.ledger.received;
+    let latest = status
+        .agents
+        .iter()
+        .filter(|agent| agent.listener == listener.name)
+        .map(|agent| agent.last_seen)
+        .max();
+    match latest {
+        Some(latest) => say(
+            Severity::Good,
+            format!(
+                "{received} frames received on {transport} {address}, the latest {} ago",
+                age(status.read_at, latest)
+            ),
+        ),
+        None => say(
+            Severity::Note,
+            format!(
+                "listens on {transport} {address} and has received nothing: check that agents send to this \
+                 address and that no firewall stands between"
+            ),
+        ),
+    }
+    if let Some(datagrams) = &listener.datagrams {
+        about_datagrams(datagrams, received, &mut say);
+    }
+    if let Some(connections) = &listener.connections {
+        say(
+            Severity::Good,
+            format!("{} connections open", connections.open),
+        );
+        let refused: u64 = connections.refused.values().sum();
+        if refused > 0 {
+            say(
+                Severity::Bad,
+                format!(
+                    "{refused} connections were refused ({}): raise the limit or find who opens so many",
+                    spelled(&connections.refused)
+                ),
+            );
+        }
+        let failed: u64 = connections.handshakes_failed.values().sum();
+        if failed > 0 {
+            say(
+                Severity::Note,
+                format!(
+                    "{failed} TLS handshakes failed ({}): these agents and this listener do not agree",
+                    spelled(&connections.handshakes_failed)
+                ),
+            );
+        }
+        if connections.truncated > 0 {
+            say(
+                Severity::Note,
+                format!(
+                    "{} frames were cut off because their connection ended",
+                    connections.truncated
+                ),
+            );
+        }
+    }
+    let errors: u64 = listener.decode_errors.values().sum();
+    if errors > 0 {
+        say(
+            Severity::Bad,
+            format!(
+                "{errors} frames did not decode ({}): `hepcat tail type:unparsable` shows them",
+                spelled(&listener.decode_errors)
+            ),
+        );
+    }
+}
+
+fn about_datagrams(
+    datagrams: &DatagramStatus,
+    received: u64,
+    say: &mut impl FnMut(Severity, String),
+) {
+    let DatagramStatus {
+        receive_buffer_wanted: wanted,
+        receive_buffer: given,
+        ..
+    } = *datagrams;
+    if given < wanted {
+        let sentence = format!(
+            "the kernel gives {given} octets of receive buffer where {wanted} were asked for: \
+             `sysctl -w net.core.rmem_max={wanted}` and restart, or give hepcat CAP_NET_ADMIN"
+        );
+        say(Severity::Note, sentence);
+    }
+    let lost = datagrams.kernel_drops;
+    if lost > 0 {
+        let sentence = format!(
+            "the kernel dropped {lost} datagrams because the receive buffer was full ({} received): \
+             a larger buffer, more cores, or TCP between agent and node",
+            received
+        );
+        say(Severity::Bad, sentence);
+    }
+}
+
+fn about_sink(status: &Status, sink: &SinkStatus, findings: &mut Vec<Finding>) {
+    let subject = format!("{} {}", sink.kind, sink.name);
+    let subject = if sink.kind == sink.name {
+        sink.kind.clone()
+    } else {
+        subject
+    };
+    let mut say = |severity, sentence: String| {
+        findings.push(Finding::new(severity, subject.as_str(), sentence));
+    };
+    if let Some(destination) = &sink.destination {
+        let since = age(status.read_at, destination.since);
+        let target = format!("{} {}", destination.transport, destination.target);
+        if destination.up {
+            say(
+                Severity::Good,
+                format!(
+                    "{} ({target}) for {since}, {} frames delivered, {} queued",
+                    destination.state, sink.delivered, sink.queued
+                ),
+            );
+        } else {
+            let error = destination
+                .last_error
+                .as_deref()
+                .unwrap_or("no reason is known yet");
+            say(
+                Severity::Bad,
+                format!(
+                    "{} ({target}) for {since}: {error}; {} frames wait, the queue holds {}",
+                    destination.state, sink.queued, destination.queue_limit
+                ),
+            );
+        }
+    }
+    let dropped: u64 = sink.dropped.values().sum();
+    if dropped > 0 {
+        say(
+            Severity::Bad,
+            format!("{dropped} frames were dropped ({})", spelled(&sink.dropped)),
+        );
+    }
+}
+
+fn about_ledger(status: &Status, findings: &mut Vec<Finding>) {
+    let ledger = &status.ledger;
+    let intake = &ledger.intake;
+    let sum = format!(
+        "{} frames received = {} routed + {} skipped + {} refused",
+        intake.received,
+        intake.routed,
+        intake.skipped.values().sum::<u64>(),
+        intake.refused.values().sum::<u64>(),
+    );
+    let (severity, sentence) = match ledger.unaccounted {
+        0 => (Severity::Good, sum),
+        open if open <= ledger.in_flight_bound => {
+            (Severity::Good, format!("{sum}, {open} in flight"))
+        }
+        open => (
+            Severity::Bad,
+            format!(
+                "{sum}, and {open} are unaccounted for: that is a defect of hepcat, please report it"
+            ),
+        ),
+    };
+    findings.push(Finding::new(severity, "ledger", sentence));
+}
+
+/// `reason 3, other reason 1`, largest first, without the zeros.
+fn spelled(reasons: &crate::status::ByReason) -> String {
+    let mut reasons: Vec<_> = reasons.iter().filter(|(_, frames)| **frames > 0).collect();
+    reasons.sort_by_key(|(_, frames)| std::cmp::Reverse(**frames));
+    let words: Vec<_> = reasons
+        .iter()
+        .map(|(reason, frames)| format!("{reason} {frames}"))
+        .collect();
+    words.join(", ")
+}
+
+/// How long ago, in the largest unit that is not zero.
+fn age(now: Timestamp, then: Timestamp) -> String {
+    let seconds = now.as_second().saturating_sub(then.as_second()).max(0);
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7_199 => format!("{} min", seconds / 60),
+        7_200..=172_799 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}

@@ -1,0 +1,96 @@
+//! Who may ask: the `Host` check against rebinding, and the token of metrics beyond loopback.
+
+use std::net::IpAddr;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header, uri::Authority},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::problem::Problem;
+use crate::config::Secret;
+
+/// Lets a request through whose `Host` is a loopback address or `localhost`.
+pub(super) async fn loopback_host(request: Request, next: Next) -> Response {
+    if names_loopback(request.headers()) {
+        return next.run(request).await;
+    }
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "/problems/host",
+        "host not served",
+        "the Host header must be localhost or a loopback address",
+    )
+    .into_response()
+}
+
+fn names_loopback(headers: &HeaderMap) -> bool {
+    let Some(authority) = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .and_then(|host| host.parse::<Authority>().ok())
+    else {
+        return false;
+    };
+    let host = authority
+        .host()
+        .trim_start_matches('[')
+        .trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+/// Lets a request through that carries the token as `Authorization: Bearer`.
+pub(super) async fn bearer(State(token): State<Secret>, request: Request, next: Next) -> Response {
+    let given = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    if given.is_some_and(|given| hepcat_wire::keys_equal(given, token.expose())) {
+        return next.run(request).await;
+    }
+    let refusal = Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "/problems/token",
+        "token wanted",
+        "send the token of the metrics token file as Authorization: Bearer",
+    );
+    ([(header::WWW_AUTHENTICATE, "Bearer")], refusal).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_names_are_served() {
+        let served = |host: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            names_loopback(&headers)
+        };
+        for host in [
+            "localhost",
+            "LOCALHOST:9080",
+            "127.0.0.1:9080",
+            "127.8.8.8",
+            "[::1]:9080",
+        ] {
+            assert!(served(host), "{host}");
+        }
+        for host in [
+            "evil.example:9080",
+            "10.0.0.1",
+            "localhost.evil.example",
+            "127.0.0.1.nip",
+            "",
+        ] {
+            assert!(!served(host), "{host}");
+        }
+        assert!(!names_loopback(&HeaderMap::new()));
+    }
+}

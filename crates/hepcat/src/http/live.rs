@@ -1,0 +1,89 @@
+//! `GET /api/v1/live?q=QUERY`: routed messages as server-sent events.
+//!
+//! Each event named `message` carries one message as JSON; an event named `missed` says how many were
+//! lost here because this client was slow.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    extract::{Query as Parameters, State},
+    http::StatusCode,
+    response::{
+        IntoResponse, Response, Sse,
+        sse::{Event, KeepAlive},
+    },
+};
+use futures_util::stream;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{problem::Problem, server::Shared};
+use crate::{
+    query::Query,
+    render::{Contents, arrival_json},
+    sink::tail::{Seen, Watch},
+};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct LiveParameters {
+    /// Which messages; all of them when absent.
+    #[serde(default)]
+    q: String,
+}
+
+pub(super) async fn live(
+    State(shared): State<Shared>,
+    Parameters(parameters): Parameters<LiveParameters>,
+) -> Response {
+    let query = match Query::parse(&parameters.q) {
+        Ok(query) => query,
+        Err(error) => {
+            return Problem::new(
+                StatusCode::BAD_REQUEST,
+                "/problems/query",
+                "query not understood",
+                error.to_string(),
+            )
+            .into_response();
+        }
+    };
+    let watch = match shared.node.pipeline().tail().watch(query) {
+        Ok(watch) => watch,
+        Err(error) => {
+            return Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "/problems/watchers",
+                "too many watch",
+                error.to_string(),
+            )
+            .into_response();
+        }
+    };
+    let stop = shared.stop.clone();
+    let events = stream::unfold((watch, shared), |(watch, shared)| async move {
+        let event = next_event(&watch, &shared).await?;
+        Some((Ok::<_, Infallible>(event), (watch, shared)))
+    });
+    let events = futures_util::StreamExt::take_until(events, stop.cancelled_owned());
+    Sse::new(events)
+        .keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+        .into_response()
+}
+
+async fn next_event(watch: &Watch, shared: &Shared) -> Option<Event> {
+    let event = match watch.next().await {
+        Seen::Missed(missed) => Event::default()
+            .event("missed")
+            .json_data(json!({"missed": missed})),
+        Seen::Frame(arrival) => {
+            let topology = shared.node.pipeline().topology();
+            let listener = topology.listener_name(&arrival);
+            Event::default().event("message").json_data(arrival_json(
+                &arrival,
+                listener,
+                Contents::ALL.digest(false),
+            ))
+        }
+    };
+    event.ok()
+}

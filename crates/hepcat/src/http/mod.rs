@@ -1,0 +1,15 @@
+//! The node over HTTP: metrics, health, live messages and what `hepcat doctor` asks.
+//!
+//! Everything is served on loopback only, and only to requests whose `Host` names loopback, so that a
+//! page elsewhere cannot reach it through a name that it controls. Metrics may also be served beyond
+//! loopback, with a token.
+
+mod guard;
+mod health;
+mod live;
+mod problem;
+mod server;
+mod status;
+
+pub(crate) use server::Shared;
+pub use server::{HttpBindError, HttpServer, HttpSockets};

@@ -1,0 +1,169 @@
+//! The name of every metric, in one place. `docs/metrics.md` describes the same list; a test compares.
+
+/// What a metric's values are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows, from 0 at start; its name ends in `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+}
+
+/// One metric.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Full name as a scraper sees it.
+    pub name: &'static str,
+    /// What it counts, for `# HELP`.
+    pub help: &'static str,
+    /// Counter or gauge.
+    pub kind: Kind,
+    /// Its labels, in the order of their values in a sample.
+    pub labels: &'static [&'static str],
+}
+
+const fn counter(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        help,
+        kind: Kind::Counter,
+        labels,
+    }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric {
+        name,
+        help,
+        kind: Kind::Gauge,
+        labels,
+    }
+}
+
+const LISTENER: &[&str] = &["listener"];
+const LISTENER_REASON: &[&str] = &["listener", "reason"];
+const AGENT: &[&str] = &["agent", "capture_id"];
+const AGENT_REASON: &[&str] = &["agent", "capture_id", "reason"];
+const SINK: &[&str] = &["sink"];
+const SINK_REASON: &[&str] = &["sink", "reason"];
+const DESTINATION: &[&str] = &["destination"];
+
+macro_rules! metrics {
+    ($($constant:ident = $metric:expr;)*) => {
+        $(pub(super) const $constant: Metric = $metric;)*
+
+        /// Every metric of the node.
+        pub const ALL: &[Metric] = &[$($constant),*];
+    };
+}
+
+metrics! {
+    BUILD_INFO = gauge("hepcat_build_info", &["version"], "Always 1; the version is a label");
+    START_TIME = gauge("hepcat_start_time_seconds", &[], "When the node started, seconds since 1970");
+    READY = gauge("hepcat_ready", &[], "1 while frames are taken in");
+
+    LEDGER_UNACCOUNTED = gauge(
+        "hepcat_ledger_unaccounted", &[],
+        "Frames received of which nothing is said yet plus what any sink's sides differ by; 0 when idle"
+    );
+    LEDGER_IN_FLIGHT_BOUND = gauge(
+        "hepcat_ledger_in_flight_bound", &[],
+        "The most frames that handlers can hold at once; hepcat_ledger_unaccounted is never above it"
+    );
+
+    LISTENER_RECEIVED = counter(
+        "hepcat_listener_frames_received_total", LISTENER, "Frames that arrived"
+    );
+    LISTENER_ROUTED = counter(
+        "hepcat_listener_frames_routed_total", LISTENER, "Frames handed to sinks"
+    );
+    LISTENER_REFUSED = counter(
+        "hepcat_listener_frames_refused_total", LISTENER_REASON, "Frames refused"
+    );
+    LISTENER_SKIPPED = counter(
+        "hepcat_listener_frames_skipped_total", LISTENER_REASON, "Frames meant for no sink"
+    );
+    LISTENER_VERSIONS = counter(
+        "hepcat_listener_messages_total", &["listener", "version"], "Messages decoded, by HEP version"
+    );
+    LISTENER_OCTETS = counter(
+        "hepcat_listener_octets_total", LISTENER, "Octets read from the network"
+    );
+    LISTENER_KEEP_ALIVES = counter(
+        "hepcat_listener_keep_alives_total", LISTENER, "Keep-alives and probes, which are no frames"
+    );
+    LISTENER_DECODE_ERRORS = counter(
+        "hepcat_listener_decode_errors_total", LISTENER_REASON, "Frames that did not decode"
+    );
+    LISTENER_DEFECTS = counter(
+        "hepcat_listener_defects_total", LISTENER_REASON, "Defects tolerated in messages that were kept"
+    );
+    LISTENER_KERNEL_DROPS = counter(
+        "hepcat_listener_kernel_drops_total", LISTENER,
+        "Datagrams that the kernel dropped because the receive buffer was full"
+    );
+    LISTENER_RECEIVE_BUFFER = gauge(
+        "hepcat_listener_receive_buffer_octets", LISTENER, "Receive buffer that the kernel gives, per socket"
+    );
+    LISTENER_CONNECTIONS = gauge("hepcat_listener_connections", LISTENER, "Connections open");
+    LISTENER_ACCEPTED = counter(
+        "hepcat_listener_connections_accepted_total", LISTENER, "Connections accepted"
+    );
+    LISTENER_CONNECTIONS_REFUSED = counter(
+        "hepcat_listener_connections_refused_total", LISTENER_REASON, "Connections refused"
+    );
+    LISTENER_CONNECTIONS_CLOSED = counter(
+        "hepcat_listener_connections_closed_total", LISTENER_REASON, "Connections closed"
+    );
+    LISTENER_HANDSHAKES_FAILED = counter(
+        "hepcat_listener_handshakes_failed_total", LISTENER_REASON, "TLS handshakes that failed"
+    );
+    LISTENER_TRUNCATED = counter(
+        "hepcat_listener_truncated_total", LISTENER, "Frames cut off by the end of their connection"
+    );
+
+    AGENT_RECEIVED = counter("hepcat_agent_frames_received_total", AGENT, "Frames that arrived");
+    AGENT_ROUTED = counter("hepcat_agent_frames_routed_total", AGENT, "Frames handed to sinks");
+    AGENT_REFUSED = counter("hepcat_agent_frames_refused_total", AGENT_REASON, "Frames refused");
+    AGENT_SKIPPED = counter(
+        "hepcat_agent_frames_skipped_total", AGENT_REASON, "Frames meant for no sink"
+    );
+    AGENT_UNPARSABLE = counter(
+        "hepcat_agent_unparsable_total", AGENT, "Frames that did not decode"
+    );
+    AGENT_LAST_SEEN = gauge(
+        "hepcat_agent_last_seen_seconds", AGENT, "Arrival of the latest frame, seconds since 1970"
+    );
+
+    SINK_OFFERED = counter("hepcat_sink_frames_offered_total", SINK, "Frames that routes gave");
+    SINK_ORIGINATED = counter("hepcat_sink_frames_originated_total", SINK, "Messages of our own");
+    SINK_CARRIED_OVER = counter(
+        "hepcat_sink_frames_carried_over_total", SINK, "Frames found in the spool at start"
+    );
+    SINK_DELIVERED = counter("hepcat_sink_frames_delivered_total", SINK, "Frames delivered");
+    SINK_QUEUED = gauge(
+        "hepcat_sink_frames_queued", SINK, "Frames in memory, the one being written included"
+    );
+    SINK_SPOOLED = gauge("hepcat_sink_frames_spooled", SINK, "Frames on disk");
+    SINK_DROPPED = counter("hepcat_sink_frames_dropped_total", SINK_REASON, "Frames given up");
+
+    DESTINATION_UP = gauge(
+        "hepcat_destination_up", DESTINATION, "1 while frames can be written to the destination"
+    );
+    DESTINATION_CONNECTS = counter(
+        "hepcat_destination_connects_total", DESTINATION, "Connections made"
+    );
+    DESTINATION_CONNECT_FAILURES = counter(
+        "hepcat_destination_connect_failures_total", DESTINATION, "Connection attempts that failed"
+    );
+    DESTINATION_QUEUE_OCTETS = gauge(
+        "hepcat_destination_queue_octets", DESTINATION, "Octets of the frames in memory"
+    );
+    DESTINATION_QUEUE_LIMIT = gauge(
+        "hepcat_destination_queue_limit_frames", DESTINATION, "Frames that the queue may hold"
+    );
+}

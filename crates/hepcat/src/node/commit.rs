@@ -1,0 +1,241 @@
+//! From a prepared configuration to the running one, and what it takes to end the old one.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use hepcat_net::{Destination, ListenerId, listener::BoundListener};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    LISTENER_STOP_LIMIT, Node, Running, RunningHttp, RunningListener, convert,
+    prepare::{DestinationPlan, ListenerPlan, Prepared},
+};
+use crate::{
+    config::{self, Config},
+    http::HttpServer,
+    pipeline::{ListenerEntry, Topology},
+    sink::destination::DestinationSink,
+};
+
+impl Node {
+    /// Makes the prepared configuration the running one. Nothing here can fail.
+    pub(super) async fn commit(self: &Arc<Self>, prepared: Prepared) {
+        let Prepared {
+            config,
+            listeners,
+            destinations,
+            routes,
+            http,
+        } = prepared;
+        let (removed_listeners, removed_destinations) = {
+            let mut running = self.running.lock();
+            let removed_destinations = running.change_destinations(self, &config, destinations);
+            let sinks = running.destinations.iter().map(Arc::clone);
+            // Routes first, then the listeners: no frame of a new listener meets the old routes.
+            self.pipeline.swap(Topology::new(
+                running.listener_entries(&config),
+                routes,
+                sinks,
+            ));
+            let removed_listeners = running.change_listeners(self, &config, listeners);
+            running.name.clone_from(&config.node.name);
+            running.file.clone_from(&config.file);
+            running.drain_limit = config.shutdown.drain_limit;
+            running.max_msg_chunks = config.hep.hep_max_msg_chunks;
+            (removed_listeners, removed_destinations)
+        };
+        self.pipeline
+            .limit_unparsable(config.unparsable.max_per_second.as_u64());
+        stop_listeners(&removed_listeners, LISTENER_STOP_LIMIT).await;
+        if let Some(http) = http {
+            self.serve_http(&config.http, http);
+        }
+        for removed in removed_destinations {
+            self.retire(removed, config.shutdown.drain_limit);
+        }
+        announce(&config);
+    }
+
+    fn serve_http(self: &Arc<Self>, spec: &config::Http, server: HttpServer) {
+        let stop = self.closing.child_token();
+        let served = server.sockets().and_then(|sockets| {
+            server.serve(self, &self.tasks, &stop)?;
+            Ok(RunningHttp {
+                spec: spec.clone(),
+                sockets: Arc::new(sockets),
+                stop,
+            })
+        });
+        match served {
+            Ok(http) => {
+                if let Some(old) = self.running.lock().http.replace(http) {
+                    old.stop.cancel();
+                }
+            }
+            Err(error) => tracing::error!(%error, "http is not served"),
+        }
+    }
+
+    /// Drains a destination that the configuration has no more, beside everything else, and keeps what
+    /// it counted.
+    fn retire(self: &Arc<Self>, sink: Arc<DestinationSink>, limit: Duration) {
+        let node = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let drained = sink.destination().drain(limit).await;
+            if drained.lost > 0 {
+                let name = sink.spec().name.as_str();
+                tracing::error!(
+                    destination = name,
+                    frames = drained.lost,
+                    "lost with a removed destination"
+                );
+            }
+            let mut running = node.running.lock();
+            let Running {
+                draining, retired, ..
+            } = &mut *running;
+            draining.retain(|one| !Arc::ptr_eq(one, &sink));
+            retired
+                .entry(sink.spec().name.to_string())
+                .or_default()
+                .add(&sink.ledger());
+        });
+    }
+}
+
+impl Running {
+    /// Starts new destinations, keeps unchanged ones, and returns those that are to be drained (they
+    /// stand in `draining` from now on).
+    fn change_destinations(
+        &mut self,
+        node: &Node,
+        config: &Config,
+        plans: Vec<DestinationPlan>,
+    ) -> Vec<Arc<DestinationSink>> {
+        let mut old = std::mem::take(&mut self.destinations);
+        for (spec, plan) in config.destinations.iter().zip(plans) {
+            match plan {
+                DestinationPlan::Keep => {
+                    if let Some(at) = old.iter().position(|one| one.spec() == spec) {
+                        self.destinations.push(old.swap_remove(at));
+                    }
+                }
+                DestinationPlan::Start(net) => {
+                    let stop = CancellationToken::new();
+                    let destination = Destination::spawn(*net, &node.tasks, &stop);
+                    let sink = DestinationSink::new(spec.clone(), destination);
+                    self.destinations.push(Arc::new(sink));
+                }
+            }
+        }
+        self.draining.extend(old.iter().map(Arc::clone));
+        old
+    }
+
+    /// Serves new listeners, keeps unchanged ones, and returns those that are to be stopped.
+    fn change_listeners(
+        &mut self,
+        node: &Node,
+        config: &Config,
+        plans: Vec<ListenerPlan>,
+    ) -> Vec<RunningListener> {
+        let mut old = std::mem::take(&mut self.listeners);
+        for (spec, plan) in config.listeners.iter().zip(plans) {
+            match plan {
+                ListenerPlan::Keep => {
+                    if let Some(at) = old.iter().position(|one| one.spec == *spec) {
+                        self.listeners.push(old.swap_remove(at));
+                    }
+                }
+                ListenerPlan::Start(bound) => {
+                    let id = self.listener_id(&spec.name);
+                    self.listeners.push(serve(node, spec, id, *bound));
+                }
+            }
+        }
+        old
+    }
+
+    /// Every listener that ever was, by number, with what `config` says about it.
+    fn listener_entries(&self, config: &Config) -> Vec<ListenerEntry> {
+        let entry = |name: &String| {
+            let spec = config.listeners.iter().find(|spec| *spec.name == *name);
+            ListenerEntry {
+                name: name.as_str().into(),
+                capture_id_fix: spec.map(convert::capture_id_fix).unwrap_or_default(),
+            }
+        };
+        self.listener_names.iter().map(entry).collect()
+    }
+}
+
+fn serve(
+    node: &Node,
+    spec: &config::Listener,
+    id: ListenerId,
+    bound: BoundListener,
+) -> RunningListener {
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let handle = bound.serve(Arc::clone(&node.pipeline), &tasks, stop.clone());
+    tasks.close();
+    RunningListener {
+        spec: spec.clone(),
+        id,
+        handle: Arc::new(handle),
+        tasks,
+        stop,
+    }
+}
+
+/// Stops listeners; what they have read by then is handed over first, for as long as `limit` allows.
+pub(super) async fn stop_listeners(listeners: &[RunningListener], limit: Duration) {
+    for listener in listeners {
+        listener.stop.cancel();
+    }
+    let ended = join_all(listeners.iter().map(|listener| listener.tasks.wait()));
+    if tokio::time::timeout(limit, ended).await.is_err() {
+        tracing::warn!("a listener is still handing over: a destination keeps it waiting");
+    }
+}
+
+/// Drains destinations beside each other, and says what each lost.
+pub(super) async fn drain(sinks: &[Arc<DestinationSink>], limit: Duration) -> Vec<(String, u64)> {
+    let each = sinks.iter().map(|sink| async move {
+        (
+            sink.spec().name.to_string(),
+            sink.destination().drain(limit).await.lost,
+        )
+    });
+    join_all(each)
+        .await
+        .into_iter()
+        .filter(|(_, lost)| *lost > 0)
+        .collect()
+}
+
+/// What an operator should know about the configuration that runs from now on.
+fn announce(config: &Config) {
+    for listener in &config.listeners {
+        tracing::info!(listener = listener.name.as_str(), socket = %*listener.socket, "listening");
+    }
+    for destination in &config.destinations {
+        tracing::info!(
+            destination = destination.name.as_str(),
+            socket = %*destination.socket,
+            version = destination.version.number(),
+            "relaying"
+        );
+    }
+    if let Some(destination) = config
+        .destinations
+        .iter()
+        .find(|one| one.queue.frames_by_default)
+    {
+        tracing::info!(
+            frames = destination.queue.frames,
+            documented = 32,
+            "queues are larger than the documented default: set hep_async_max_postponed_chunks for another bound"
+        );
+    }
+}

@@ -1,0 +1,243 @@
+//! The running node: started, reloaded and stopped as a whole.
+//!
+//! Everything is prepared before anything changes: [`prepare`] binds new sockets and loads certificates
+//! and collects all that is wrong; only then does [`Node`] commit. What did not change in the
+//! configuration keeps running untouched.
+
+mod commit;
+mod convert;
+mod prepare;
+mod report;
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    num::NonZeroU32,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use hepcat_net::{ListenerId, Transport, listener::ListenerHandle};
+use parking_lot::Mutex;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    config::{self, Config, Faults},
+    http::HttpSockets,
+    pipeline::Pipeline,
+    sink::{SinkLedger, destination::DestinationSink, tail::Tail},
+};
+
+/// How long listeners may take to hand over what they hold, once told to stop.
+const LISTENER_STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long HTTP requests may take to finish at shutdown.
+const CLOSING_LIMIT: Duration = Duration::from_secs(2);
+
+/// A node that takes frames in. Shared by HTTP, signals and tests.
+#[derive(Debug)]
+pub struct Node {
+    pipeline: Arc<Pipeline>,
+    running: Mutex<Running>,
+    /// One reload or stop at a time.
+    changing: tokio::sync::Mutex<()>,
+    ready: AtomicBool,
+    started_at: SystemTime,
+    tasks: TaskTracker,
+    /// Ends HTTP, the last thing to go.
+    closing: CancellationToken,
+}
+
+/// What is running, by configuration.
+#[derive(Debug, Default)]
+struct Running {
+    name: String,
+    file: Option<PathBuf>,
+    max_msg_chunks: Option<NonZeroU32>,
+    drain_limit: Duration,
+    listeners: Vec<RunningListener>,
+    destinations: Vec<Arc<DestinationSink>>,
+    /// Removed by a reload, and not yet empty.
+    draining: Vec<Arc<DestinationSink>>,
+    /// What destinations that are gone had counted, by name.
+    retired: BTreeMap<String, SinkLedger>,
+    /// Names by number: a listener keeps its number through reloads, so that its side of the ledger
+    /// goes on.
+    listener_names: Vec<String>,
+    http: Option<RunningHttp>,
+}
+
+#[derive(Debug)]
+struct RunningListener {
+    spec: config::Listener,
+    id: ListenerId,
+    handle: Arc<ListenerHandle>,
+    /// Its sockets and connections.
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+#[derive(Debug)]
+struct RunningHttp {
+    spec: config::Http,
+    sockets: Arc<HttpSockets>,
+    stop: CancellationToken,
+}
+
+/// What a stopped node leaves behind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DrainReport {
+    /// Frames received since start.
+    pub received: u64,
+    /// Frames handed to sinks.
+    pub routed: u64,
+    /// Frames that could not be delivered within the limit, by destination.
+    pub lost: Vec<(String, u64)>,
+    /// What the ledger leaves open: 0.
+    pub unaccounted: u64,
+}
+
+impl Node {
+    /// Binds everything, then serves.
+    ///
+    /// # Errors
+    /// Everything that keeps the node from starting, at once; nothing is left bound then.
+    pub async fn start(config: Config) -> Result<Arc<Self>, Faults> {
+        let node = Arc::new(Self {
+            pipeline: Arc::new(Pipeline::new(
+                Arc::new(Tail::default()),
+                config.unparsable.max_per_second.as_u64(),
+            )),
+            running: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+            ready: AtomicBool::new(false),
+            started_at: SystemTime::now(),
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+        });
+        node.reload(config).await?;
+        node.ready.store(true, Ordering::Release);
+        Ok(node)
+    }
+
+    /// Changes to another configuration, or keeps the present one whole.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the new one.
+    pub async fn reload(self: &Arc<Self>, config: Config) -> Result<(), Faults> {
+        let _one_at_a_time = self.changing.lock().await;
+        let inventory = self.running.lock().inventory();
+        let id_of = |name: &str| self.running.lock().listener_id(name);
+        let prepared = prepare::prepare(config, &inventory, id_of).await?;
+        self.commit(prepared).await;
+        Ok(())
+    }
+
+    /// Stops taking frames in, drains within the configured limit, and says what was lost.
+    pub async fn stop(self: &Arc<Self>) -> DrainReport {
+        let _one_at_a_time = self.changing.lock().await;
+        self.ready.store(false, Ordering::Release);
+        let (listeners, destinations, limit) = {
+            let mut running = self.running.lock();
+            let listeners = std::mem::take(&mut running.listeners);
+            let destinations = [running.destinations.clone(), running.draining.clone()].concat();
+            (listeners, destinations, running.drain_limit)
+        };
+        commit::stop_listeners(&listeners, limit.min(LISTENER_STOP_LIMIT)).await;
+        let lost = commit::drain(&destinations, limit).await;
+        let ledger = self.status().ledger;
+        self.closing.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(CLOSING_LIMIT, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some tasks did not end in time");
+        }
+        DrainReport {
+            received: ledger.intake.received,
+            routed: ledger.intake.routed,
+            lost,
+            unaccounted: ledger.unaccounted,
+        }
+    }
+
+    /// Whether frames are taken in.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// What decides about frames.
+    #[must_use]
+    pub fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.pipeline
+    }
+
+    /// Where work that belongs to the node is spawned.
+    #[must_use]
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    /// Where HEP is listened for, in the order of the configuration.
+    #[must_use]
+    pub fn listening(&self) -> Vec<(Transport, SocketAddr)> {
+        let running = self.running.lock();
+        let each = running.listeners.iter();
+        each.map(|one| (one.spec.socket.transport, one.handle.local_addr()))
+            .collect()
+    }
+
+    /// Where the page is served.
+    #[must_use]
+    pub fn page_address(&self) -> Option<SocketAddr> {
+        self.running.lock().http.as_ref()?.sockets.page_address()
+    }
+
+    /// Where metrics are served beyond loopback.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.running.lock().http.as_ref()?.sockets.metrics_address()
+    }
+}
+
+impl Running {
+    /// What a new configuration may keep.
+    fn inventory(&self) -> prepare::Inventory {
+        prepare::Inventory {
+            listeners: self
+                .listeners
+                .iter()
+                .map(|one| (one.spec.clone(), Arc::clone(&one.handle)))
+                .collect(),
+            destinations: self
+                .destinations
+                .iter()
+                .map(|one| one.spec().clone())
+                .collect(),
+            http: self
+                .http
+                .as_ref()
+                .map(|http| (http.spec.clone(), Arc::clone(&http.sockets))),
+            max_msg_chunks: self.max_msg_chunks,
+        }
+    }
+
+    /// The number of the listener called `name`, given once and for all.
+    fn listener_id(&mut self, name: &str) -> ListenerId {
+        let position = match self.listener_names.iter().position(|known| known == name) {
+            Some(position) => position,
+            None => {
+                self.listener_names.push(name.to_owned());
+                self.listener_names.len() - 1
+            }
+        };
+        // 65,536 differently named listeners in one run of the process share the last number.
+        ListenerId(u16::try_from(position).unwrap_or(u16::MAX))
+    }
+}

@@ -1,0 +1,221 @@
+//! Everything that can fail, done before anything changes.
+
+use std::{num::NonZeroU32, sync::Arc};
+
+use hepcat_net::{
+    DestinationConfig, ListenerId,
+    listener::{BindError, BoundListener, Listener, ListenerHandle},
+};
+
+use super::convert::{self, spelled};
+use crate::{
+    config::{self, Config, Fault, Faults, Marked, Target},
+    http::{HttpServer, HttpSockets},
+    query::Query,
+    route::{Route, Routes, SinkId},
+};
+
+/// What runs already and can be kept.
+#[derive(Debug, Default)]
+pub(super) struct Inventory {
+    pub(super) listeners: Vec<(config::Listener, Arc<ListenerHandle>)>,
+    pub(super) destinations: Vec<config::Destination>,
+    pub(super) http: Option<(config::Http, Arc<HttpSockets>)>,
+    pub(super) max_msg_chunks: Option<NonZeroU32>,
+}
+
+/// A configuration ready to be committed: sockets bound, certificates loaded, routes compiled.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) config: Config,
+    /// In the order of the configuration.
+    pub(super) listeners: Vec<ListenerPlan>,
+    /// In the order of the configuration.
+    pub(super) destinations: Vec<DestinationPlan>,
+    pub(super) routes: Routes,
+    /// `None` keeps what is served.
+    pub(super) http: Option<HttpServer>,
+}
+
+/// What becomes of one configured listener.
+#[derive(Debug)]
+pub(super) enum ListenerPlan {
+    /// It runs already, and unchanged.
+    Keep,
+    /// It is new or changed, and bound.
+    Start(Box<BoundListener>),
+}
+
+/// What becomes of one configured destination.
+#[derive(Debug)]
+pub(super) enum DestinationPlan {
+    /// It runs already, and unchanged.
+    Keep,
+    /// It is new, or changed.
+    Start(Box<DestinationConfig>),
+}
+
+/// Checks, resolves, loads and binds. `id_of` gives the number of a listener by its name.
+///
+/// # Errors
+/// Everything that is wrong. Whatever was bound by then is released.
+pub(super) async fn prepare(
+    config: Config,
+    running: &Inventory,
+    mut id_of: impl FnMut(&str) -> ListenerId,
+) -> Result<Prepared, Faults> {
+    let mut faults = Vec::new();
+    let routes = compile_routes(&config, &mut faults);
+    let destinations: Vec<_> = config
+        .destinations
+        .iter()
+        .filter_map(|spec| {
+            plan_destination(spec, running)
+                .map_err(|fault| faults.push(fault))
+                .ok()
+        })
+        .collect();
+    let mut listeners = Vec::new();
+    for spec in &config.listeners {
+        let id = id_of(&spec.name);
+        match plan_listener(&config, spec, id, running).await {
+            Ok(plan) => listeners.push(plan),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    let http = match plan_http(&config.http, running) {
+        Ok(http) => http,
+        Err(fault) => {
+            faults.push(fault);
+            None
+        }
+    };
+    Faults::check(faults)?;
+    Ok(Prepared {
+        config,
+        listeners,
+        destinations,
+        routes,
+        http,
+    })
+}
+
+async fn plan_listener(
+    config: &Config,
+    spec: &config::Listener,
+    id: ListenerId,
+    running: &Inventory,
+) -> Result<ListenerPlan, Fault> {
+    let same_chunks = running.max_msg_chunks == config.hep.hep_max_msg_chunks;
+    if same_chunks && running.listeners.iter().any(|(kept, _)| kept == spec) {
+        return Ok(ListenerPlan::Keep);
+    }
+    let net = convert::listener(spec, &config.hep, id).await?;
+    let holder = running
+        .listeners
+        .iter()
+        .find(|(other, _)| *other.socket == *spec.socket);
+    let bound = match holder {
+        // Changed settings of an address that we listen on already: the same sockets go on.
+        Some((_, handle)) => Listener::take_over(net, handle),
+        None => Listener::bind(net),
+    };
+    match bound {
+        Ok(bound) => Ok(ListenerPlan::Start(Box::new(bound))),
+        Err(error) => Err(cannot_bind(&spec.socket, &error)),
+    }
+}
+
+fn cannot_bind<T>(socket: &Marked<T>, error: &BindError) -> Fault {
+    let remedy = match error.reason() {
+        "address_in_use" => "stop what listens there, or choose another port",
+        "address_not_available" => {
+            "choose an address of this host, or 0.0.0.0 or [::] for all of them"
+        }
+        "permission_denied" => "choose a port above 1023, or give hepcat CAP_NET_BIND_SERVICE",
+        _ => "look at what the system said, and choose another socket or other files",
+    };
+    Fault::at(socket, spelled(error), remedy)
+}
+
+fn plan_destination(
+    spec: &config::Destination,
+    running: &Inventory,
+) -> Result<DestinationPlan, Fault> {
+    if running.destinations.contains(spec) {
+        return Ok(DestinationPlan::Keep);
+    }
+    let net = convert::destination(spec)?;
+    Ok(DestinationPlan::Start(Box::new(net)))
+}
+
+fn plan_http(spec: &config::Http, running: &Inventory) -> Result<Option<HttpServer>, Fault> {
+    if running
+        .http
+        .as_ref()
+        .is_some_and(|(served, _)| served == spec)
+    {
+        return Ok(None);
+    }
+    match HttpServer::bind(spec, running.http.as_ref().map(|(_, sockets)| &**sockets)) {
+        Ok(server) => Ok(Some(server)),
+        Err(error) => {
+            let remedy = "stop what listens there, or choose another `listen` address";
+            let at = match &spec.metrics {
+                Some(metrics) if error.address == *metrics.listen => &metrics.listen,
+                _ => &spec.listen,
+            };
+            Err(Fault::at(at, spelled(&error), remedy))
+        }
+    }
+}
+
+/// The routes, their destinations by position.
+fn compile_routes(config: &Config, faults: &mut Vec<Fault>) -> Routes {
+    let mut routes = Vec::new();
+    for spec in &config.routes {
+        match compile(spec.when.as_ref()) {
+            Ok(when) => {
+                let targets = spec.to.iter().map(|target| sink_id(config, target));
+                match targets.collect() {
+                    Ok(to) => routes.push(Route::new(when, to).then_continue(spec.then_continue)),
+                    Err(fault) => faults.push(fault),
+                }
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
+    let everything = (0..config.destinations.len()).filter_map(|at| u16::try_from(at).ok());
+    Routes::new(routes, everything.map(SinkId).collect())
+}
+
+fn compile(when: Option<&Marked<String>>) -> Result<Query, Fault> {
+    let Some(when) = when else {
+        return Ok(Query::everything());
+    };
+    Query::parse(when).map_err(|error| {
+        let remedy = error
+            .help()
+            .unwrap_or_else(|| "docs/query.md has the language".to_owned());
+        Fault::within(when, error.span(), error.problem().to_string(), remedy)
+    })
+}
+
+/// The sink that a route names: a destination by its position, the tail after the last of them.
+fn sink_id(config: &Config, target: &Marked<Target>) -> Result<SinkId, Fault> {
+    let position = match &**target {
+        Target::Destination(name) => config
+            .destinations
+            .iter()
+            .position(|destination| *destination.name == *name),
+        Target::Tail => Some(config.destinations.len()),
+        Target::Store => None,
+    };
+    position
+        .and_then(|at| u16::try_from(at).ok())
+        .map(SinkId)
+        .ok_or_else(|| {
+            let remedy = "name a destination, or \"tail\" for those who watch live";
+            Fault::at(target, "this version of hepcat has no store", remedy)
+        })
+}

@@ -1,0 +1,203 @@
+//! One reading of everything that is running.
+
+use std::{collections::BTreeMap, time::SystemTime};
+
+use hepcat_net::{
+    ListenerId, Transport,
+    destination::DestinationStats,
+    listener::{ByReason, ListenerStats, MAX_BATCH},
+};
+use hepcat_wire::Version;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Node, Running, RunningListener};
+use crate::{
+    pipeline::{agents::AgentEntry, ledger::LedgerSnapshot},
+    sink::{SinkLedger, destination::DestinationSink},
+    status::{
+        self, AgentStatus, ConnectionStatus, DatagramStatus, DestinationStatus, IntakeStatus,
+        LedgerStatus, ListenerStatus, SinkStatus, Status,
+    },
+};
+
+impl Node {
+    /// Reads the whole node.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let running = self.running.lock();
+        let ledger = self.pipeline.ledger().snapshot();
+        let listeners: Vec<_> = running
+            .listeners
+            .iter()
+            .map(|listener| about_listener(listener, &ledger))
+            .collect();
+        let read_at = Timestamp::now();
+        let mut sinks = running.sinks(read_at);
+        sinks.push(SinkStatus::new(
+            "tail".to_owned(),
+            "tail",
+            &self.pipeline.tail().ledger(),
+        ));
+        let intake = ledger.total();
+        let open_sinks: u64 = sinks.iter().map(|sink| sink.unaccounted).sum();
+        Status {
+            node: running.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: timestamp(self.started_at),
+            read_at,
+            ready: self.is_ready(),
+            config: running.file.as_ref().map(|file| file.display().to_string()),
+            ledger: LedgerStatus {
+                unaccounted: intake.unaccounted() + open_sinks,
+                intake: IntakeStatus::from(&intake),
+                in_flight_bound: in_flight_bound(&listeners),
+            },
+            agents: ledger
+                .agents
+                .iter()
+                .map(|agent| running.about_agent(agent))
+                .collect(),
+            listeners,
+            sinks,
+        }
+    }
+}
+
+/// Frames that handlers can hold at once: one batch for each task that reads.
+fn in_flight_bound(listeners: &[ListenerStatus]) -> u64 {
+    let readers = listeners.iter().map(|listener| {
+        let sockets = listener
+            .datagrams
+            .as_ref()
+            .map_or(0, |datagrams| datagrams.sockets);
+        sockets
+            + listener
+                .connections
+                .as_ref()
+                .map_or(0, |connections| connections.open)
+    });
+    readers.sum::<u64>() * MAX_BATCH as u64
+}
+
+impl Running {
+    /// Every destination by name: those in use, and what those that are gone had counted.
+    fn sinks(&self, read_at: Timestamp) -> Vec<SinkStatus> {
+        let mut sums: BTreeMap<&str, SinkLedger> = BTreeMap::new();
+        for sink in self.destinations.iter().chain(&self.draining) {
+            sums.entry(sink.spec().name.as_str())
+                .or_default()
+                .add(&sink.ledger());
+        }
+        for (name, ledger) in &self.retired {
+            sums.entry(name.as_str()).or_default().add(ledger);
+        }
+        sums.into_iter()
+            .map(|(name, ledger)| {
+                let in_use = self
+                    .destinations
+                    .iter()
+                    .find(|sink| *sink.spec().name == *name);
+                let mut status = SinkStatus::new(name.to_owned(), "destination", &ledger);
+                status.destination = in_use.map(|sink| about_destination(sink, read_at));
+                status
+            })
+            .collect()
+    }
+
+    fn about_agent(&self, agent: &AgentEntry) -> AgentStatus {
+        AgentStatus {
+            agent: agent
+                .key
+                .map_or_else(|| "other".to_owned(), |key| key.address.to_string()),
+            capture_id: agent.key.and_then(|key| key.capture_id),
+            listener: self.listener_name(agent.listener).to_owned(),
+            transport: agent.transport.name().to_owned(),
+            versions: agent.versions().collect(),
+            ledger: IntakeStatus::from(&agent.intake),
+            unparsable: agent.unparsable,
+            octets: agent.octets,
+            first_seen: timestamp(agent.first_seen),
+            last_seen: timestamp(agent.last_seen),
+        }
+    }
+
+    fn listener_name(&self, id: ListenerId) -> &str {
+        self.listener_names
+            .get(usize::from(id.0))
+            .map_or("", |name| name)
+    }
+}
+
+fn about_listener(listener: &RunningListener, ledger: &LedgerSnapshot) -> ListenerStatus {
+    let stats = listener.handle.stats();
+    let intake = ledger
+        .listeners
+        .iter()
+        .find(|(id, _)| *id == listener.id)
+        .map(|(_, side)| *side);
+    let transport = listener.handle.transport();
+    let versions = [Version::V1, Version::V2, Version::V3]
+        .map(|version| (version.number().to_string(), stats.messages.get(version)));
+    ListenerStatus {
+        name: listener.spec.name.to_string(),
+        transport: transport.name().to_owned(),
+        address: listener.handle.local_addr(),
+        ledger: IntakeStatus::from(&intake.unwrap_or_default()),
+        versions: versions.into(),
+        octets: stats.octets,
+        keep_alives: stats.keep_alives,
+        decode_errors: by_reason(&stats.decode_errors),
+        defects: by_reason(&stats.defects),
+        datagrams: (transport == Transport::Udp).then(|| about_datagrams(&stats)),
+        connections: (transport != Transport::Udp).then(|| about_connections(&stats)),
+    }
+}
+
+fn about_datagrams(stats: &ListenerStats) -> DatagramStatus {
+    let buffer = stats.receive_buffer;
+    DatagramStatus {
+        kernel_drops: stats.kernel_drops,
+        receive_buffer_wanted: buffer.map_or(0, |buffer| buffer.wanted as u64),
+        receive_buffer: buffer.map_or(0, |buffer| buffer.granted as u64),
+        sockets: stats.sockets as u64,
+    }
+}
+
+fn about_connections(stats: &ListenerStats) -> ConnectionStatus {
+    ConnectionStatus {
+        open: stats.connections_open,
+        accepted: stats.connections_accepted,
+        refused: by_reason(&stats.connections_refused),
+        closed: by_reason(&stats.connections_closed),
+        handshakes_failed: by_reason(&stats.tls_handshake_failures),
+        truncated: stats.truncated,
+    }
+}
+
+fn about_destination(sink: &DestinationSink, read_at: Timestamp) -> DestinationStatus {
+    let stats: DestinationStats = sink.destination().stats();
+    let ago = SignedDuration::try_from(stats.state_for).unwrap_or_default();
+    DestinationStatus {
+        transport: stats.transport.name().to_owned(),
+        target: format!("{}:{}", sink.spec().socket.host, sink.spec().socket.port),
+        up: stats.state.is_connected(),
+        state: stats.state.label().to_owned(),
+        since: read_at.saturating_sub(ago).unwrap_or(read_at),
+        last_error: stats.last_error.map(|error| error.words),
+        connects: stats.link.connects,
+        connect_failures: stats.link.connect_failures,
+        queued_octets: stats.queued_octets as u64,
+        queue_limit: sink.spec().queue.frames as u64,
+    }
+}
+
+fn by_reason(reasons: &ByReason) -> status::ByReason {
+    reasons
+        .iter()
+        .map(|(reason, frames)| (reason.to_owned(), frames))
+        .collect()
+}
+
+fn timestamp(time: SystemTime) -> Timestamp {
+    Timestamp::try_from(time).unwrap_or_default()
+}

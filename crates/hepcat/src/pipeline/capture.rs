@@ -1,0 +1,66 @@
+//! A frame as routes and watchers look at it: decoded, and scanned for SIP only when somebody asks.
+
+use std::cell::OnceCell;
+
+use hepcat_net::Arrival;
+use hepcat_wire::{InflateLimit, Message, Payload};
+
+use crate::query::{Field, MessageView, Subject, UnparsableView, Value};
+
+/// Where an inflated payload lives while its capture is looked at. Stays empty for a plain one.
+#[derive(Debug, Default)]
+pub struct Inflated(OnceCell<Vec<u8>>);
+
+impl Inflated {
+    fn payload_of<B: AsRef<[u8]>>(&self, message: &Message<B>) -> Option<&[u8]> {
+        let payload = message.payload();
+        if !matches!(payload, Payload::Compressed(_)) {
+            return None;
+        }
+        let inflated = payload.inflate(InflateLimit::default()).ok()?;
+        Some(self.0.get_or_init(|| inflated.into_owned()))
+    }
+}
+
+/// One frame under examination. Lives as long as the look at it; copies nothing but what it inflates.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made on the stack, and nearly always a message"
+)]
+pub enum Capture<'a> {
+    /// It decoded.
+    Message(MessageView<'a>),
+    /// It did not.
+    Unparsable(UnparsableView<'a>),
+}
+
+impl<'a> Capture<'a> {
+    /// A capture of `arrival`, which the listener called `listener` received; `inflated` is new.
+    #[must_use]
+    pub fn new(arrival: &'a Arrival, listener: &'a str, inflated: &'a Inflated) -> Option<Self> {
+        match arrival {
+            Arrival::Message(envelope) => {
+                let view = MessageView::new(envelope, listener);
+                let view = match inflated.payload_of(&envelope.message) {
+                    Some(payload) => view.with_payload(payload),
+                    None => view,
+                };
+                Some(Self::Message(view))
+            }
+            Arrival::Unparsable(unparsable) => {
+                Some(Self::Unparsable(UnparsableView::new(unparsable, listener)))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Subject for Capture<'_> {
+    fn any(&self, field: &Field, fits: &mut dyn FnMut(Value<'_>) -> bool) -> bool {
+        match self {
+            Self::Message(view) => view.any(field, fits),
+            Self::Unparsable(view) => view.any(field, fits),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The handler that every listener calls: the path of a packet through the node.
+
+use std::{sync::Arc, time::Instant};
+
+use arc_swap::ArcSwap;
+use hepcat_net::{Arrival, Batch, Envelope, Handler, Unparsable};
+use parking_lot::Mutex;
+
+use super::{
+    Capture, Topology,
+    capture::Inflated,
+    fanout::Staging,
+    ledger::{Ledger, Outcome, Receipt, Refused, Skipped},
+    rate::TokenBucket,
+    topology::origin,
+};
+use crate::{
+    route::{Decision, Verdict},
+    sink::tail::Tail,
+};
+
+/// Decides about frames and hands them over. One for the whole process; reload swaps its topology.
+#[derive(Debug)]
+pub struct Pipeline {
+    topology: ArcSwap<Topology>,
+    ledger: Ledger,
+    tail: Arc<Tail>,
+    unparsable: Mutex<TokenBucket>,
+    desks: Mutex<Vec<Desk>>,
+}
+
+/// The working space of one batch, reused: a steady node allocates none.
+#[derive(Debug, Default)]
+struct Desk {
+    receipt: Receipt,
+    outcomes: Vec<Outcome>,
+    verdict: Verdict,
+    staging: Staging,
+}
+
+impl Pipeline {
+    /// A pipeline that leads nowhere yet, and keeps at most `unparsable_rate` octets a second of frames
+    /// that do not decode.
+    #[must_use]
+    pub fn new(tail: Arc<Tail>, unparsable_rate: u64) -> Self {
+        Self {
+            topology: ArcSwap::default(),
+            ledger: Ledger::default(),
+            tail,
+            unparsable: Mutex::new(TokenBucket::new(unparsable_rate)),
+            desks: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// What frames are decided by from the next batch on.
+    pub fn swap(&self, topology: Topology) {
+        self.topology.store(Arc::new(topology));
+    }
+
+    /// Changes how many octets a second of frames that do not decode are kept.
+    pub fn limit_unparsable(&self, rate: u64) {
+        self.unparsable.lock().set_rate(rate);
+    }
+
+    /// What frames are decided by now.
+    #[must_use]
+    pub fn topology(&self) -> Arc<Topology> {
+        self.topology.load_full()
+    }
+
+    /// The receiving half of the ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Who watches.
+    #[must_use]
+    pub fn tail(&self) -> &Arc<Tail> {
+        &self.tail
+    }
+
+    /// Decides about every frame of a batch, and stages what goes to destinations.
+    fn decide(&self, topology: &Topology, batch: &Batch, desk: &mut Desk) {
+        desk.outcomes.clear();
+        desk.staging.fit(topology);
+        let watched = self.tail.is_watched();
+        for arrival in batch {
+            let inflated = Inflated::default();
+            let listener = topology.listener_name(arrival);
+            let Some(capture) = Capture::new(arrival, listener, &inflated) else {
+                continue;
+            };
+            let outcome = match arrival {
+                Arrival::Message(envelope) => {
+                    topology.routes().decide(&capture, &mut desk.verdict);
+                    self.route(topology, envelope, desk)
+                }
+                Arrival::Unparsable(unparsable) => self.keep_unparsable(unparsable),
+                _ => continue,
+            };
+            if watched && !matches!(outcome, Outcome::Refused(_)) {
+                self.tail.offer(arrival, &capture);
+            }
+            desk.outcomes.push(outcome);
+        }
+    }
+
+    /// Stages one message for the sinks that its verdict names.
+    fn route(&self, topology: &Topology, envelope: &Envelope, desk: &mut Desk) -> Outcome {
+        if let Decision::Skip(_) = desk.verdict.decision {
+            return Outcome::Skipped(Skipped::Route);
+        }
+        desk.staging
+            .stage(envelope, topology, desk.verdict.sinks.iter());
+        Outcome::Routed
+    }
+
+    /// A frame that did not decode is shown to whoever watches and goes no further, and only so many
+    /// octets of them in a second.
+    fn keep_unparsable(&self, unparsable: &Unparsable) -> Outcome {
+        let size = unparsable.frame.len() as u64;
+        if self.unparsable.lock().take(size, Instant::now()) {
+            Outcome::Routed
+        } else {
+            Outcome::Refused(Refused::UnparsableRate)
+        }
+    }
+}
+
+impl Handler for Pipeline {
+    async fn handle(&self, batch: &mut Batch) {
+        let Some(listener) = batch.first().and_then(origin).map(|origin| origin.listener) else {
+            return;
+        };
+        let topology = self.topology.load_full();
+        let fix = topology
+            .listener(listener)
+            .map(|entry| entry.capture_id_fix)
+            .unwrap_or_default();
+        let mut desk = self.desks.lock().pop().unwrap_or_default();
+        self.ledger.receive(batch, listener, fix, &mut desk.receipt);
+        self.decide(&topology, batch, &mut desk);
+        batch.clear();
+        desk.staging.hand_over(topology.sinks()).await;
+        self.ledger.settle(&desk.receipt, &desk.outcomes);
+        self.desks.lock().push(desk);
+    }
+}

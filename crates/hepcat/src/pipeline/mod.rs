@@ -1,0 +1,16 @@
+//! From a received batch to sinks: count it, decide about each frame, hand it over, count that.
+//!
+//! Read [`intake`] first: [`intake::Pipeline`] is the handler that every listener calls.
+
+pub mod agents;
+mod capture;
+mod fanout;
+mod intake;
+pub mod ledger;
+mod rate;
+mod topology;
+
+pub use capture::{Capture, Inflated};
+pub use fanout::Form;
+pub use intake::Pipeline;
+pub use topology::{ListenerEntry, SinkEntry, Topology, origin};

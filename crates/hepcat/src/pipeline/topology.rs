@@ -1,0 +1,110 @@
+//! By what a batch is decided and where its frames can go: one immutable value, swapped whole.
+
+use std::sync::Arc;
+
+use hepcat_net::{Arrival, ListenerId, Origin};
+use hepcat_wire::CaptureIdFix;
+
+use super::Form;
+use crate::{route::Routes, sink::destination::DestinationSink};
+
+/// A destination and the form that it wants frames in.
+#[derive(Debug, Clone)]
+pub struct SinkEntry {
+    /// The destination.
+    pub sink: Arc<DestinationSink>,
+    /// Index into [`Topology::forms`].
+    pub form: usize,
+}
+
+/// A listener as far as frames that it received are concerned.
+#[derive(Debug, Clone)]
+pub struct ListenerEntry {
+    /// Its configured name.
+    pub name: Arc<str>,
+    /// What is done about capture agent IDs in the wrong half of their field.
+    pub capture_id_fix: CaptureIdFix,
+}
+
+/// Routes and sinks of one configuration.
+#[derive(Debug, Default)]
+pub struct Topology {
+    listeners: Vec<ListenerEntry>,
+    routes: Routes,
+    sinks: Vec<SinkEntry>,
+    forms: Vec<Form>,
+}
+
+impl Topology {
+    /// A topology of `destinations`, which `routes` knows by their position; `listeners` stand at the
+    /// position of their number.
+    #[must_use]
+    pub fn new(
+        listeners: Vec<ListenerEntry>,
+        routes: Routes,
+        destinations: impl IntoIterator<Item = Arc<DestinationSink>>,
+    ) -> Self {
+        let mut forms: Vec<Form> = Vec::new();
+        let mut sinks = Vec::new();
+        for sink in destinations {
+            let wanted = sink.form();
+            let form = forms
+                .iter()
+                .position(|form| form == wanted)
+                .unwrap_or_else(|| {
+                    forms.push(wanted.clone());
+                    forms.len() - 1
+                });
+            sinks.push(SinkEntry { sink, form });
+        }
+        Self {
+            listeners,
+            routes,
+            sinks,
+            forms,
+        }
+    }
+
+    /// The listener of that number. Frames of one that a reload removed are still on their way for a
+    /// moment, so numbers stay taken.
+    #[must_use]
+    pub fn listener(&self, id: ListenerId) -> Option<&ListenerEntry> {
+        self.listeners.get(usize::from(id.0))
+    }
+
+    /// Name of the listener that received `arrival`.
+    #[must_use]
+    pub fn listener_name(&self, arrival: &Arrival) -> &str {
+        origin(arrival)
+            .and_then(|origin| self.listener(origin.listener))
+            .map_or("", |listener| &listener.name)
+    }
+
+    /// The static routes.
+    #[must_use]
+    pub fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    /// Every destination.
+    #[must_use]
+    pub fn sinks(&self) -> &[SinkEntry] {
+        &self.sinks
+    }
+
+    /// The distinct forms that the destinations want.
+    #[must_use]
+    pub fn forms(&self) -> &[Form] {
+        &self.forms
+    }
+}
+
+/// Where a frame came from.
+#[must_use]
+pub fn origin(arrival: &Arrival) -> Option<&Origin> {
+    match arrival {
+        Arrival::Message(envelope) => Some(&envelope.origin),
+        Arrival::Unparsable(unparsable) => Some(&unparsable.origin),
+        _ => None,
+    }
+}

@@ -1,0 +1,240 @@
+//! One reading of the whole node: what `/metrics` renders, `/api/v1/status` serves and `hepcat doctor`
+//! explains. All three say the same because all three read this.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    pipeline::ledger::{Intake, Refused, Skipped},
+    sink::SinkLedger,
+};
+
+/// Counters by their label; the label is one of a closed set.
+pub type ByReason = BTreeMap<String, u64>;
+
+/// The node at one moment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// Its configured name.
+    pub node: String,
+    /// Version of the program.
+    pub version: String,
+    /// When the process started to serve.
+    pub started_at: Timestamp,
+    /// When this was read.
+    pub read_at: Timestamp,
+    /// Whether it takes frames in: false while starting and draining.
+    pub ready: bool,
+    /// The configuration file, where there is one.
+    pub config: Option<String>,
+    /// Every listener that is served.
+    pub listeners: Vec<ListenerStatus>,
+    /// Every sink, destinations first.
+    pub sinks: Vec<SinkStatus>,
+    /// Every agent, at most 10,000 and one for the rest.
+    pub agents: Vec<AgentStatus>,
+    /// The sum over listeners, and what it leaves open.
+    pub ledger: LedgerStatus,
+}
+
+/// The node's side of the ledger.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LedgerStatus {
+    /// Frames received and what was decided about them.
+    #[serde(flatten)]
+    pub intake: IntakeStatus,
+    /// What the equations leave open: frames that handlers hold at this moment.
+    pub unaccounted: u64,
+    /// The most that handlers can hold: `unaccounted` is never above it.
+    pub in_flight_bound: u64,
+}
+
+/// `received = refused{reason} + skipped{reason} + routed`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct IntakeStatus {
+    /// Frames that arrived.
+    pub received: u64,
+    /// Frames handed to sinks.
+    pub routed: u64,
+    /// Frames refused, by reason.
+    pub refused: ByReason,
+    /// Frames skipped, by whose decision.
+    pub skipped: ByReason,
+}
+
+impl From<&Intake> for IntakeStatus {
+    fn from(intake: &Intake) -> Self {
+        let refused = Refused::ALL.iter().zip(intake.refused);
+        let skipped = Skipped::ALL.iter().zip(intake.skipped);
+        Self {
+            received: intake.received,
+            routed: intake.routed,
+            refused: refused
+                .map(|(reason, n)| (reason.label().to_owned(), n))
+                .collect(),
+            skipped: skipped
+                .map(|(reason, n)| (reason.label().to_owned(), n))
+                .collect(),
+        }
+    }
+}
+
+/// A listener and what it saw.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ListenerStatus {
+    /// Its configured name.
+    pub name: String,
+    /// `udp`, `tcp` or `tls`.
+    pub transport: String,
+    /// Where it is bound.
+    pub address: SocketAddr,
+    /// Its side of the ledger.
+    pub ledger: IntakeStatus,
+    /// Frames by HEP version.
+    pub versions: ByReason,
+    /// Octets read.
+    pub octets: u64,
+    /// Keep-alives and probes.
+    pub keep_alives: u64,
+    /// Frames that did not decode, by reason.
+    pub decode_errors: ByReason,
+    /// Defects that were tolerated, by reason.
+    pub defects: ByReason,
+    /// Set for UDP.
+    pub datagrams: Option<DatagramStatus>,
+    /// Set for TCP and TLS.
+    pub connections: Option<ConnectionStatus>,
+}
+
+/// What only a datagram socket has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DatagramStatus {
+    /// Datagrams that the kernel dropped because the receive buffer was full.
+    pub kernel_drops: u64,
+    /// Octets of receive buffer asked for, per socket.
+    pub receive_buffer_wanted: u64,
+    /// Octets that the kernel gives, per socket.
+    pub receive_buffer: u64,
+    /// Sockets that share the address.
+    pub sockets: u64,
+}
+
+/// What only a stream listener has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConnectionStatus {
+    /// Connections open now.
+    pub open: u64,
+    /// Connections accepted since start.
+    pub accepted: u64,
+    /// Connections refused, by reason.
+    pub refused: ByReason,
+    /// Connections closed, by reason.
+    pub closed: ByReason,
+    /// TLS handshakes that failed, by reason.
+    pub handshakes_failed: ByReason,
+    /// Frames of which only a part arrived before the end of a connection.
+    pub truncated: u64,
+}
+
+/// A sink and its half of the ledger.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SinkStatus {
+    /// Name of the destination, or `tail`.
+    pub name: String,
+    /// `destination` or `tail`.
+    pub kind: String,
+    /// Frames that routes gave to this sink.
+    pub offered: u64,
+    /// Messages of our own.
+    pub originated: u64,
+    /// What its spool held at start.
+    pub carried_over: u64,
+    /// Frames that it is done with.
+    pub delivered: u64,
+    /// Frames in memory, the one being written included.
+    pub queued: u64,
+    /// Frames on disk.
+    pub spooled: u64,
+    /// Frames given up, by reason.
+    pub dropped: ByReason,
+    /// What the two sides differ by: 0.
+    pub unaccounted: u64,
+    /// Set for a destination that is in use (not one that a reload removed).
+    pub destination: Option<DestinationStatus>,
+}
+
+impl SinkStatus {
+    /// A sink from its half of the ledger.
+    #[must_use]
+    pub fn new(name: String, kind: &str, ledger: &SinkLedger) -> Self {
+        Self {
+            name,
+            kind: kind.to_owned(),
+            offered: ledger.offered,
+            originated: ledger.originated,
+            carried_over: ledger.carried_over,
+            delivered: ledger.delivered,
+            queued: ledger.queued,
+            spooled: ledger.spooled,
+            dropped: ledger
+                .dropped
+                .iter()
+                .map(|(reason, n)| ((*reason).to_owned(), *n))
+                .collect(),
+            unaccounted: ledger.unaccounted(),
+            destination: None,
+        }
+    }
+}
+
+/// How a destination is doing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DestinationStatus {
+    /// `udp`, `tcp` or `tls`.
+    pub transport: String,
+    /// Host and port as configured.
+    pub target: String,
+    /// Whether frames can be written to it now.
+    pub up: bool,
+    /// State of its connection, in one word.
+    pub state: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// What went wrong last, in words.
+    pub last_error: Option<String>,
+    /// Connections made since start.
+    pub connects: u64,
+    /// Attempts that failed since start.
+    pub connect_failures: u64,
+    /// Octets queued.
+    pub queued_octets: u64,
+    /// Frames that the queue may hold.
+    pub queue_limit: u64,
+}
+
+/// An agent and what it sent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AgentStatus {
+    /// Peer address; `other` for all agents beyond the limit together.
+    pub agent: String,
+    /// Its capture agent ID, where its frames have one.
+    pub capture_id: Option<u32>,
+    /// Name of the listener of its latest frame.
+    pub listener: String,
+    /// Transport of its latest frame.
+    pub transport: String,
+    /// HEP versions it has used.
+    pub versions: Vec<u8>,
+    /// Its side of the ledger.
+    pub ledger: IntakeStatus,
+    /// Frames that did not decode.
+    pub unparsable: u64,
+    /// Octets of all its frames.
+    pub octets: u64,
+    /// Arrival of its first frame.
+    pub first_seen: Timestamp,
+    /// Arrival of its latest frame.
+    pub last_seen: Timestamp,
+}
