@@ -242,7 +242,7 @@ impl QueueTable {
             frames: frames.unwrap_or(QUEUE_FRAMES),
             frames_by_default: frames.is_none(),
             // A bound on frames that was written holds: no other cuts it short unseen.
-            size: size.or(frames.is_none().then_some(QUEUE_SIZE)),
+            size: size.or_else(|| frames.is_none().then_some(QUEUE_SIZE)),
             when_full,
         }
     }

@@ -189,3 +189,6 @@ impl Config {
         (config, unread)
     }
 }
+
+#[cfg(test)]
+mod tests;

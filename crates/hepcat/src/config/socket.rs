@@ -323,7 +323,7 @@ mod tests {
             ("hep_udp:a..b:1", "a..b", "not a host name"),
         ] {
             let error = Socket::parse_destination(text).unwrap_err();
-            assert_eq!(&text[error.span()], at, "{text}: {error}");
+            assert_eq!(text.get(error.span()), Some(at), "{text}: {error}");
             assert!(error.message().contains(message), "{text}: {error}");
         }
     }

@@ -13,7 +13,10 @@ fn shown(text: &str) -> Result<String, String> {
         )),
         Err(faults) => Err(faults
             .iter()
-            .map(|fault| format!("{:?} {}", &text[fault.span()], fault.message()))
+            .map(|fault| {
+ let at = text.get(fault.span()).unwrap();
+ format!("{at:?} {}", fault.message())
+})
             .collect::<Vec<_>>()
             .join(" | ")),
     }
