@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod check;
 mod decode;
 mod doctor;
 mod exit;
@@ -32,6 +33,8 @@ struct Arguments {
 enum Command {
     /// Runs the node (also what hepcat does when no command is given).
     Run(run::RunArgs),
+    /// Says everything that is wrong with a configuration.
+    Check(check::CheckArgs),
     /// Explains HEP frames chunk by chunk.
     Decode(decode::DecodeArgs),
     /// Explains what is wrong with a running node.
@@ -46,6 +49,7 @@ pub(crate) fn run() -> ExitCode {
         .command
         .unwrap_or(Command::Run(run::RunArgs::default()))
     {
+        Command::Check(check) => check::run(&check),
         Command::Decode(decode) => decode::run(&decode),
         Command::Run(run) => wait_for(run::run(run)),
         Command::Doctor(doctor) => wait_for(doctor::run(doctor)),

@@ -38,6 +38,7 @@ pub mod hep_id;
 mod listener;
 mod mark;
 mod node;
+mod notes;
 mod reader;
 mod resolve;
 mod route;
@@ -61,9 +62,6 @@ pub use node::{Http, Metrics, NodeConfig, Shutdown, UnparsableConfig};
 pub use route::{Route, Target};
 pub use secret::Secret;
 pub use socket::{DESTINATION_PORT, Host, Socket, SocketError};
-
-/// Exit code of a configuration with faults (`EX_CONFIG` of sysexits.h).
-pub const EXIT_CODE: u8 = 78;
 
 /// A whole configuration, checked: every reference in it holds.
 #[derive(Debug, Clone, PartialEq)]

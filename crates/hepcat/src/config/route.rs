@@ -1,13 +1,14 @@
 //! The `[[route]]` tables.
 
-use super::{Marked, reader::Table};
+use super::{Fault, Marked, reader::Table};
+use crate::query::Query;
 
 /// What happens to the messages that an expression matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Route {
     /// The expression; `None` matches everything.
-    pub when: Option<Marked<String>>,
+    pub when: Option<Marked<Query>>,
     /// Where to; empty is a counted skip.
     pub to: Vec<Marked<Target>>,
     /// Whether the routes below are asked as well.
@@ -37,7 +38,7 @@ impl Route {
             _ => Target::Destination(name),
         };
         Self {
-            when: table.text("when"),
+            when: read_query(table),
             to: table
                 .texts("to")
                 .unwrap_or_default()
@@ -45,6 +46,23 @@ impl Route {
                 .map(|name| name.map(target))
                 .collect(),
             then_continue: table.flag("continue").is_some_and(Marked::into_inner),
+        }
+    }
+}
+
+fn read_query(table: &Table<'_>) -> Option<Marked<Query>> {
+    let text = table.text("when")?;
+    match Query::parse(&text) {
+        Ok(query) => Some(text.map(|_| query)),
+        Err(error) => {
+            let mark = text.mark().within_string(error.span());
+            let remedy = error
+                .help()
+                .unwrap_or_else(|| "see docs/query.md for the language".to_owned());
+            table
+                .reader()
+                .fault(Fault::at_mark(&mark, format!("`when`: {error}"), remedy));
+            None
         }
     }
 }

@@ -14,9 +14,9 @@ fn shown(text: &str) -> Result<String, String> {
         Err(faults) => Err(faults
             .iter()
             .map(|fault| {
- let at = text.get(fault.span()).unwrap();
- format!("{at:?} {}", fault.message())
-})
+                let at = text.get(fault.span()).unwrap();
+                format!("{at:?} {}", fault.message())
+            })
             .collect::<Vec<_>>()
             .join(" | ")),
     }

@@ -1,0 +1,128 @@
+//! `hepcat check`: everything that is wrong with a configuration, before anything is started.
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anstream::{eprint, print, println};
+use anstyle::{AnsiColor, Style};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::exit;
+use crate::config::{Config, Fault, Faults};
+
+/// Says everything that is wrong with a configuration.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Configuration file.
+    #[arg(short, long, value_name = "FILE", env = "HEPCAT_CONFIG")]
+    config: PathBuf,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Checks the file: 0 when it is good, 78 when it is not.
+pub(crate) fn run(arguments: &CheckArgs) -> ExitCode {
+    let checked = Config::load(&arguments.config);
+    match (&checked, arguments.json) {
+        (Ok(config), true) => println!("{}", accepted(config)),
+        (Err(faults), true) => println!("{}", refused(faults)),
+        (Ok(config), false) => print!("{}", summary(&arguments.config, config)),
+        (Err(faults), false) => eprint!("{}", faults.styled()),
+    }
+    match checked {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(exit::CONFIG),
+    }
+}
+
+fn summary(file: &Path, config: &Config) -> String {
+    const OK: Style = AnsiColor::Green.on_default().bold();
+    const NOTE: Style = AnsiColor::Yellow.on_default().bold();
+
+    let mut text = format!("{}: {OK}ok{OK:#}\n", file.display());
+    let mut line = |title: &str, item: String| {
+        // Writing to a `String` does not fail.
+        let _infallible = writeln!(text, "  {title:<13}{item}");
+    };
+    line("node", config.node.name.clone());
+    line("data", config.node.data_dir.display().to_string());
+    for listener in &config.listeners {
+        line(
+            "listener",
+            named(&listener.name, &listener.socket.to_string()),
+        );
+    }
+    for destination in &config.destinations {
+        let socket = format!("{}, version {}", *destination.socket, *destination.version);
+        line("destination", named(&destination.name, &socket));
+    }
+    line("routes", config.routes.len().to_string());
+    line("page", format!("http://{}", *config.http.listen));
+    if let Some(metrics) = &config.http.metrics {
+        line(
+            "metrics",
+            format!("http://{}, with a token", *metrics.listen),
+        );
+    }
+    for note in config.notes() {
+        line(&format!("{NOTE}note{NOTE:#}         "), note);
+    }
+    text
+}
+
+/// Name and socket; one of them where they are the same.
+fn named(name: &str, socket: &str) -> String {
+    if name == socket {
+        socket.to_owned()
+    } else {
+        format!("{name} {socket}")
+    }
+}
+
+fn accepted(config: &Config) -> Value {
+    let listeners: Vec<_> = config
+        .listeners
+        .iter()
+        .map(|listener| json!({ "name": *listener.name, "socket": listener.socket.to_string() }))
+        .collect();
+    let destinations: Vec<_> = config
+        .destinations
+        .iter()
+        .map(|destination| {
+            json!({
+                "name": *destination.name,
+                "socket": destination.socket.to_string(),
+                "version": destination.version.number(),
+            })
+        })
+        .collect();
+    json!({
+        "ok": true,
+        "node": config.node.name,
+        "data_dir": config.node.data_dir.display().to_string(),
+        "listeners": listeners,
+        "destinations": destinations,
+        "routes": config.routes.len(),
+        "http": config.http.listen.to_string(),
+        "metrics": config.http.metrics.as_ref().map(|metrics| metrics.listen.to_string()),
+        "notes": config.notes(),
+    })
+}
+
+fn refused(faults: &Faults) -> Value {
+    let fault = |fault: &Fault| {
+        json!({
+            "file": fault.file().map(|file| file.display().to_string()),
+            "line": fault.line(),
+            "column": fault.column(),
+            "message": fault.message(),
+            "remedy": fault.remedy(),
+        })
+    };
+    json!({ "ok": false, "faults": faults.iter().map(fault).collect::<Vec<_>>() })
+}

@@ -1,0 +1,37 @@
+//! What is right but should not go unsaid.
+
+use super::{Config, Destination, QUEUE_FRAMES};
+
+impl Config {
+    /// Sentences that start-up logs and `hepcat check` prints: a default that is not the module's, and what makes a
+    /// node less safe. In lower case, without a full stop.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let names = |chosen: &dyn Fn(&Destination) -> bool| {
+            let chosen = self
+                .destinations
+                .iter()
+                .filter(|destination| chosen(destination));
+            let names: Vec<_> = chosen
+                .map(|destination| format!("`{}`", *destination.name))
+                .collect();
+            (!names.is_empty()).then(|| names.join(", "))
+        };
+        if let Some(names) = names(&|destination| destination.queue.frames_by_default) {
+            notes.push(format!(
+                "hep_async_max_postponed_chunks is not set: {QUEUE_FRAMES} frames may wait for {names}, \
+                 where OpenSIPS has 32"
+            ));
+        }
+        let insecure =
+            |destination: &Destination| destination.tls.as_ref().is_some_and(|tls| tls.insecure);
+        if let Some(names) = names(&insecure) {
+            notes.push(format!(
+                "TLS to {names} is insecure: any certificate is accepted, so anybody on the way can read and change \
+                 what is sent"
+            ));
+        }
+        notes
+    }
+}

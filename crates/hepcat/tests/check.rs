@@ -1,0 +1,110 @@
+//! `hepcat check` says what is wrong with a file, and nothing but "ok" and a summary when nothing is.
+
+use std::{fs, path::Path};
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+const GOOD: &str = r#"
+[node]
+name = "sbc-paris-1"
+data_dir = "/var/lib/hepcat"
+
+[hep]
+hep_id = "[homer] 10.0.0.9:9061; transport=tls"
+
+[[listener]]
+name = "edge"
+socket = "hep_udp:127.0.0.1:9060"
+
+[[listener]]
+socket = "hep_tcp:[::1]"
+
+[[destination]]
+name = "lab"
+socket = "hep_tls:collector.example.net"
+tls = { insecure = true }
+queue = { frames = 64 }
+
+[[route]]
+when = "method:INVITE"
+to = ["lab", "tail"]
+"#;
+
+const BAD: &str = r#"
+[[listener]]
+socket = "hep_udp:127.0.0.1:x"
+
+[[route]]
+when = "agent:10.1.0.0/16 metod:INVITE"
+to = []
+"#;
+
+fn file(text: &str) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("hepcat.toml"), text).unwrap();
+    directory
+}
+
+/// Exit code, standard output and standard error of `hepcat check` in `directory`.
+fn check(directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_hepcat"))
+        .current_dir(directory)
+        .args(["check", "-c", "hepcat.toml"])
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = |octets| String::from_utf8(octets).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn a_good_file_is_ok_and_summed_up() {
+    let directory = file(GOOD);
+    let (code, out, err) = check(directory.path(), &[]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn a_bad_file_is_every_fault_and_exit_code_78() {
+    let directory = file(BAD);
+    let (code, out, err) = check(directory.path(), &[]);
+    assert_eq!((code, out.as_str()), (Some(78), ""));
+    insta::assert_snapshot!(err);
+}
+
+#[test]
+fn both_are_one_json_object_on_request() {
+    let good = file(GOOD);
+    let (code, out, err) = check(good.path(), &["--json"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(value["ok"], true);
+    assert_eq!(
+        value["destinations"][1]["socket"],
+        "hep_tls:collector.example.net:9060"
+    );
+    assert_eq!(value["listeners"][1]["socket"], "hep_tcp:[::1]:5656");
+
+    let bad = file(BAD);
+    let (code, out, err) = check(bad.path(), &["--json"]);
+    assert_eq!((code, err.as_str()), (Some(78), ""));
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    insta::assert_json_snapshot!(value);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_fault_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let (code, _, err) = check(directory.path(), &[]);
+    assert_eq!(code, Some(78));
+    assert!(
+        err.contains("cannot read the configuration") && err.contains("hepcat.toml"),
+        "{err}"
+    );
+}
