@@ -122,11 +122,9 @@ impl Destination {
             .and_then(|text| match Socket::parse_destination(&text) {
                 Ok(socket) => Some(text.map(|_| socket)),
                 Err(error) => {
-                    let mark = text.mark().within_string(error.span());
                     let message = format!("`socket`: {}", error.message());
-                    table
-                        .reader()
-                        .fault(Fault::at_mark(&mark, message, error.remedy()));
+                    let fault = Fault::within(&text, error.span(), message, error.remedy());
+                    table.reader().fault(fault);
                     None
                 }
             });

@@ -221,11 +221,9 @@ fn read_ids(table: &Table<'_>) -> Ids {
             Err(faults) => {
                 ids.unread.extend(hep_id::name(&text).map(str::to_owned));
                 for fault in faults {
-                    let mark = text.mark().within_string(fault.span());
                     let message = format!("`hep_id`: {}", fault.message());
-                    table
-                        .reader()
-                        .fault(Fault::at_mark(&mark, message, fault.remedy()));
+                    let fault = Fault::within(&text, fault.span(), message, fault.remedy());
+                    table.reader().fault(fault);
                 }
             }
         }

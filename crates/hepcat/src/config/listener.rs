@@ -157,11 +157,9 @@ impl Listener {
             match Socket::parse_listener(&text, hep.hep_port) {
                 Ok(socket) => Some(text.map(|_| socket)),
                 Err(error) => {
-                    let mark = text.mark().within_string(error.span());
                     let message = format!("`socket`: {}", error.message());
-                    table
-                        .reader()
-                        .fault(Fault::at_mark(&mark, message, error.remedy()));
+                    let fault = Fault::within(&text, error.span(), message, error.remedy());
+                    table.reader().fault(fault);
                     None
                 }
             }

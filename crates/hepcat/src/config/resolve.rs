@@ -93,14 +93,24 @@ fn check_routes(config: &Config, unread: &[String], note: &mut dyn FnMut(Fault))
     };
     let names = || read().chain(unread.iter().map(String::as_str));
     for target in config.routes.iter().flat_map(|route| &route.to) {
-        let Target::Destination(name) = &**target else {
-            continue;
+        let name = match &**target {
+            Target::Destination(name) => name,
+            Target::Tail => continue,
+            Target::Store => {
+                let remedy = "name a destination, or \"tail\" for those who watch live";
+                note(Fault::at(
+                    target,
+                    "this version of hepcat has no store",
+                    remedy,
+                ));
+                continue;
+            }
         };
         if names().any(|known| known == name) {
             continue;
         }
         let message = format!("a route names `{name}`, which is no destination");
-        let remedy = match closest(name, names().chain(RESERVED)) {
+        let remedy = match closest(name, names().chain(["tail"])) {
             Some(known) => format!("did you mean `{known}`?"),
             None => format!("add a [[destination]] of that name, or a hep_id [{name}]"),
         };

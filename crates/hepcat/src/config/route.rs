@@ -20,7 +20,7 @@ pub struct Route {
 pub enum Target {
     /// The destination of that name.
     Destination(String),
-    /// The embedded store.
+    /// The embedded store, which this version does not have: no checked configuration holds it.
     Store,
     /// Whoever watches live.
     Tail,
@@ -55,13 +55,13 @@ fn read_query(table: &Table<'_>) -> Option<Marked<Query>> {
     match Query::parse(&text) {
         Ok(query) => Some(text.map(|_| query)),
         Err(error) => {
-            let mark = text.mark().within_string(error.span());
+            let message = format!("`when`: {error}");
             let remedy = error
                 .help()
                 .unwrap_or_else(|| "see docs/query.md for the language".to_owned());
             table
                 .reader()
-                .fault(Fault::at_mark(&mark, format!("`when`: {error}"), remedy));
+                .fault(Fault::within(&text, error.span(), message, remedy));
             None
         }
     }

@@ -174,31 +174,16 @@ fn plan_http(spec: &config::Http, running: &Inventory) -> Result<Option<HttpServ
 fn compile_routes(config: &Config, faults: &mut Vec<Fault>) -> Routes {
     let mut routes = Vec::new();
     for spec in &config.routes {
-        match compile(spec.when.as_ref()) {
-            Ok(when) => {
-                let targets = spec.to.iter().map(|target| sink_id(config, target));
-                match targets.collect() {
-                    Ok(to) => routes.push(Route::new(when, to).then_continue(spec.then_continue)),
-                    Err(fault) => faults.push(fault),
-                }
-            }
+        let when = spec.when.as_ref();
+        let when = when.map_or_else(Query::everything, |when| Query::clone(when));
+        let targets = spec.to.iter().map(|target| sink_id(config, target));
+        match targets.collect() {
+            Ok(to) => routes.push(Route::new(when, to).then_continue(spec.then_continue)),
             Err(fault) => faults.push(fault),
         }
     }
     let everything = (0..config.destinations.len()).filter_map(|at| u16::try_from(at).ok());
     Routes::new(routes, everything.map(SinkId).collect())
-}
-
-fn compile(when: Option<&Marked<String>>) -> Result<Query, Fault> {
-    let Some(when) = when else {
-        return Ok(Query::everything());
-    };
-    Query::parse(when).map_err(|error| {
-        let remedy = error
-            .help()
-            .unwrap_or_else(|| "docs/query.md has the language".to_owned());
-        Fault::within(when, error.span(), error.problem().to_string(), remedy)
-    })
 }
 
 /// The sink that a route names: a destination by its position, the tail after the last of them.
