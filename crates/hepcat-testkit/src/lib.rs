@@ -36,7 +36,7 @@ mod vectors;
 pub use agent::FakeAgent;
 pub use ca::{Identity, TestCa};
 pub use collector::{Behaviour, Collected, FakeCollector, TlsPeer};
-pub use node::NodeProcess;
+pub use node::{NodeProcess, hepcat_binary};
 pub use proxy::TcpProxy;
 pub use require::program;
 pub use vectors::{Vector, testdata, vectors};

@@ -2,13 +2,13 @@
 
 use std::{
     collections::VecDeque,
-    fs,
+    env, fs,
     io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -34,6 +34,7 @@ const KEPT_LINES: usize = 10_000;
 pub struct NodeProcess {
     child: Child,
     output: Arc<Output>,
+    readers: Vec<JoinHandle<()>>,
     directory: TempDir,
     config: PathBuf,
     http: SocketAddr,
@@ -57,6 +58,7 @@ impl NodeProcess {
         let mut node = Self {
             child: spawn(binary, &config, &directory, config_text)?,
             output: Arc::default(),
+            readers: Vec::new(),
             directory,
             config,
             http: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -228,11 +230,12 @@ impl NodeProcess {
         ];
         for stream in streams.into_iter().flatten() {
             let output = Arc::clone(&self.output);
-            thread::spawn(move || {
+            let reader = thread::spawn(move || {
                 for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
                     output.push(String::from_utf8_lossy(&line).into_owned());
                 }
             });
+            self.readers.push(reader);
         }
     }
 
@@ -244,7 +247,7 @@ impl NodeProcess {
                 .find_for(Duration::from_millis(50), page_address);
             match address {
                 Some(address) => return Ok(address),
-                None if self.has_ended() => return Err(self.fault("it ended")),
+                None if self.has_ended() => return Err(self.ended()),
                 None if Instant::now() > until => {
                     return Err(self.fault("it never said where its page is"));
                 }
@@ -257,7 +260,7 @@ impl NodeProcess {
         let until = Instant::now() + PATIENCE;
         while !matches!(http_get(self.http, "/readyz"), Ok((200, _))) {
             if self.has_ended() {
-                return Err(self.fault("it ended"));
+                return Err(self.ended());
             }
             if Instant::now() > until {
                 return Err(self.fault("it is not ready"));
@@ -269,6 +272,14 @@ impl NodeProcess {
 
     fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    fn ended(&mut self) -> io::Error {
+        // They end with its output, so that nothing of it is missing in the report.
+        for reader in self.readers.drain(..) {
+            reader.join().ok();
+        }
+        self.fault("it ended")
     }
 
     fn fault(&self, what: &str) -> io::Error {
@@ -338,6 +349,23 @@ fn spawn(
 fn write_config(config: &Path, directory: &TempDir, text: &str) -> io::Result<()> {
     let directory = directory.path().to_string_lossy();
     fs::write(config, text.replace("{dir}", &directory))
+}
+
+/// The program that was built with the running test or tool: what `HEPCAT_BINARY` names, else `hepcat` in the
+/// directory of the build (for tests of the package `hepcat` itself, `env!("CARGO_BIN_EXE_hepcat")` is surer).
+#[must_use]
+pub fn hepcat_binary() -> PathBuf {
+    if let Some(binary) = env::var_os("HEPCAT_BINARY") {
+        return binary.into();
+    }
+    let this = env::current_exe().unwrap_or_default();
+    let directory = this.parent().unwrap_or_else(|| Path::new("."));
+    // Tests stand one level below the programs of their build.
+    let directory = match directory.file_name() {
+        Some(name) if name == "deps" => directory.parent().unwrap_or(directory),
+        _ => directory,
+    };
+    directory.join("hepcat")
 }
 
 /// The address in a line that says `http://ADDRESS:PORT`.

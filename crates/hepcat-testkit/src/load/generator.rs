@@ -37,6 +37,9 @@ pub struct GeneratorConfig {
     pub senders: u16,
     /// Messages per second of all senders together; `None` (default): as fast as it goes.
     pub rate: Option<f64>,
+    /// Datagrams handed to the kernel with one call, 1 to 13 (default). Agents send each by itself, which costs
+    /// the generator more.
+    pub datagrams_per_call: usize,
     /// How long to send. 10 s by default.
     pub duration: Duration,
     /// PEM file of the authority that TLS targets (as `localhost`) are verified with.
@@ -53,6 +56,7 @@ impl GeneratorConfig {
             version: Version::V3,
             senders: 4,
             rate: None,
+            datagrams_per_call: MESSAGES_PER_CALL,
             duration: Duration::from_secs(10),
             ca: None,
         }
@@ -257,7 +261,10 @@ impl Line {
                 };
                 let socket = UdpSocket::bind(local)?;
                 socket.connect(target)?;
-                Ok(Self::Udp(BatchSender::new(socket)))
+                Ok(Self::Udp(BatchSender::new(
+                    socket,
+                    config.datagrams_per_call,
+                )))
             }
             Transport::Tcp => Ok(Self::Tcp(connect(target)?)),
             Transport::Tls => {

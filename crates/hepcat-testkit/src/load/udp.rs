@@ -24,14 +24,16 @@ const SLOT_OCTETS: usize = 2048;
 #[derive(Debug)]
 pub(super) struct BatchSender {
     socket: UdpSocket,
+    /// As many as one call may send.
     headers: MultiHeaders<()>,
 }
 
 impl BatchSender {
-    pub(super) fn new(socket: UdpSocket) -> Self {
+    pub(super) fn new(socket: UdpSocket, datagrams_per_call: usize) -> Self {
+        let most = datagrams_per_call.clamp(1, MESSAGES_PER_CALL);
         Self {
             socket,
-            headers: MultiHeaders::preallocate(MESSAGES_PER_CALL, None),
+            headers: MultiHeaders::preallocate(most, None),
         }
     }
 
@@ -145,7 +147,7 @@ pub fn raw_receive(rounds: u32) -> io::Result<RawReceive> {
     enlarge_receive_buffer(&receiver, 64 << 20)?;
     let sender = UdpSocket::bind("127.0.0.1:0")?;
     sender.connect(receiver.local_addr()?)?;
-    let mut sender = BatchSender::new(sender);
+    let mut sender = BatchSender::new(sender, MESSAGES_PER_CALL);
     receiver.set_read_timeout(Some(Duration::from_millis(20)))?;
     let mut receiver = BatchReceiver::new(receiver);
     let mut mix = Mix::new(Version::V3, 1);

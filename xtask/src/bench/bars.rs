@@ -1,0 +1,114 @@
+//! The bars that the relay is measured against: what was wanted, what came, met or not.
+
+use super::{
+    path::Path,
+    relay::{Measured, Outage},
+};
+
+/// One line a bar that these measurements say something about.
+pub(super) fn lines(measured: &[Measured], outages: &[Outage], destinations: usize) -> Vec<String> {
+    let find = |path| measured.iter().find(|of_path| of_path.path == path);
+    let mut lines = Vec::new();
+    if destinations == 1 {
+        for (path, most_cpu) in [(Path::UdpUdp, 8.0), (Path::UdpTcp, 5.0)] {
+            if let Some(of_path) = find(path) {
+                let share = of_path.share();
+                lines.push(bar(
+                    &format!("{}: no loss, in order, at 90 % of the ceiling", path.name()),
+                    &format!(
+                        "{:.0} % of it, perfect: {}",
+                        share * 100.0,
+                        of_path.is_perfect()
+                    ),
+                    of_path.is_perfect() && share >= 0.89,
+                ));
+                lines.push(at_most(
+                    &format!("{}: CPU us per message", path.name()),
+                    of_path.cpu(),
+                    most_cpu,
+                ));
+            }
+        }
+        lines.extend(find(Path::TcpTcp).into_iter().flat_map(tcp_to_tcp));
+        if let (Some(tcp), Some(tls)) = (find(Path::TcpTcp), find(Path::TcpTls)) {
+            let more = tls.cpu() - tcp.cpu();
+            lines.push(at_most(
+                "tcp-tls: CPU us per message above tcp-tcp",
+                more,
+                1.5,
+            ));
+        }
+    }
+    for of_path in measured {
+        let name = of_path.path.name();
+        lines.push(at_most(
+            &format!("{name}: peak MiB"),
+            of_path.peak_mib(),
+            40.0,
+        ));
+        lines.push(at_most(
+            &format!("{name}: added p99 us at half load"),
+            of_path.added_p99(),
+            1000.0,
+        ));
+    }
+    lines.extend(outages.iter().map(outage));
+    lines
+}
+
+fn tcp_to_tcp(of_path: &Measured) -> [String; 3] {
+    let (rate, share) = (of_path.median(|round| round.full.rate()), of_path.share());
+    [
+        bar(
+            "tcp-tcp: flat out, no loss, in order",
+            &format!("perfect: {}", of_path.is_perfect()),
+            of_path.is_perfect(),
+        ),
+        bar(
+            "tcp-tcp: at least 35 % of generator straight to sink",
+            &format!("{:.0} %", share * 100.0),
+            share >= 0.35,
+        ),
+        bar(
+            "tcp-tcp: at least 300,000 messages per second",
+            &format!("{rate:.0}"),
+            rate >= 300_000.0,
+        ),
+    ]
+}
+
+/// The destinations that stay up must not notice: their rate and their latency within 5 %.
+fn outage(outage: &Outage) -> String {
+    let Outage { what, up, down } = outage;
+    let perfect = down.is_perfect();
+    if *what == "rate" {
+        let change = down.rate() / up.rate() - 1.0;
+        let measured = format!(
+            "{:.0} against {:.0} per second ({:+.1} %), perfect: {perfect}",
+            down.rate(),
+            up.rate(),
+            change * 100.0
+        );
+        return bar(
+            "one of three down: the others' rate within 5 %",
+            &measured,
+            perfect && change >= -0.05,
+        );
+    }
+    let (up, down) = (up.p99_micros() as f64, down.p99_micros() as f64);
+    bar(
+        "one of three down: the others' p99 within 5 %",
+        &format!("{down:.0} against {up:.0} us, perfect: {perfect}"),
+        perfect && down <= up * 1.05,
+    )
+}
+
+fn at_most(what: &str, measured: f64, most: f64) -> String {
+    let wanted = format!("{what}, at most {most}");
+    bar(&wanted, &format!("{measured:.2}"), measured <= most)
+}
+
+fn bar(what: &str, measured: &str, met: bool) -> String {
+    let verdict = if met { "met    " } else { "NOT MET" };
+    format!("{verdict}  {what}: {measured}")
+}

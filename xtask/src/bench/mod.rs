@@ -1,0 +1,128 @@
+//! `cargo xtask bench`: figures of whole processes, each held to a core, compared within one run.
+
+mod bars;
+mod ceiling;
+pub(crate) mod child;
+mod path;
+mod relay;
+mod run;
+mod soak;
+
+use std::{
+    env,
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::Command,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Result, bail, ensure};
+use clap::{Args, Subcommand};
+use hepcat_testkit::load::MESSAGES_PER_CALL;
+
+use crate::cargo::{cargo, succeeds, target_directory};
+use run::Bench;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// The node between generator and sink: rate, loss, order, CPU, memory, latency, over every path.
+    Relay(relay::RelayArgs),
+    /// What generator and sink carry without the node.
+    Ceiling(CeilingArgs),
+    /// The codec, the SIP scanner and the query matcher by criterion.
+    Codec,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CeilingArgs {
+    #[command(flatten)]
+    arrangement: Arrangement,
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+}
+
+/// Who runs where, and how the load is sent.
+#[derive(Debug, Args)]
+struct Arrangement {
+    /// The core of the node.
+    #[arg(long, default_value_t = 0)]
+    node_core: usize,
+    /// The core that generator and sinks share.
+    #[arg(long, default_value_t = 1)]
+    load_core: usize,
+    /// Datagrams that the generator hands to the kernel with one call: 13 is cheapest, agents send one.
+    #[arg(long, default_value_t = MESSAGES_PER_CALL)]
+    datagrams_per_call: usize,
+}
+
+impl Default for Arrangement {
+    fn default() -> Self {
+        Self {
+            node_core: 0,
+            load_core: 1,
+            datagrams_per_call: MESSAGES_PER_CALL,
+        }
+    }
+}
+
+impl Arrangement {
+    fn bench(&self) -> Result<Bench> {
+        let binary = env::current_exe()?.with_file_name("hepcat");
+        Ok(Bench::new(self, binary))
+    }
+}
+
+pub(crate) fn run(command: &BenchCommand) -> Result<bool> {
+    if let BenchCommand::Codec = command {
+        return succeeds(&mut cargo(&[
+            "bench",
+            "--package",
+            "hepcat-wire",
+            "--package",
+            "hepcat-sip",
+            "--package",
+            "hepcat",
+            "--benches",
+        ]));
+    }
+    if cfg!(debug_assertions) {
+        return run_optimised();
+    }
+    match command {
+        BenchCommand::Relay(arguments) => relay::run(arguments),
+        BenchCommand::Ceiling(arguments) => {
+            let bench = arguments.arrangement.bench()?;
+            ceiling::report(&bench, Duration::from_secs(arguments.seconds))
+        }
+        BenchCommand::Codec => Ok(true),
+    }
+}
+
+/// `long soak`.
+pub(crate) fn soak(duration: Duration) -> Result<bool> {
+    if cfg!(debug_assertions) {
+        return run_optimised();
+    }
+    soak::run(&Arrangement::default().bench()?, duration)
+}
+
+/// Figures of an unoptimised build mean nothing: builds the node and this program, and becomes the latter.
+fn run_optimised() -> Result<bool> {
+    // One after the other: built together, the node would get the features that this program asks of its dependencies.
+    for package in ["hepcat", "xtask"] {
+        let built = succeeds(&mut cargo(&["build", "--release", "--package", package]))?;
+        ensure!(built, "{package} does not build");
+    }
+    let program = target_directory()?.join("release/xtask");
+    let error = Command::new(&program).args(env::args_os().skip(1)).exec();
+    bail!("{}: {error}", program.display())
+}
+
+/// A new file for the results of single runs, one JSON object a line.
+fn results_file(name: &str) -> Result<PathBuf> {
+    let directory = target_directory()?.join("bench");
+    std::fs::create_dir_all(&directory)?;
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    Ok(directory.join(format!("{name}-{}.jsonl", since_epoch.as_secs())))
+}

@@ -1,0 +1,97 @@
+//! `cargo xtask long NAME`: the full form of suites of which `test` runs a short one.
+
+use std::{path::Path, process::Command, time::Duration};
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+use crate::{
+    bench,
+    cargo::{cargo, root, succeeds},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct LongArgs {
+    /// Which one.
+    suite: LongSuite,
+    /// Seconds: of each fuzz target (600), of the soak (3600).
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Cases of each property test.
+    #[arg(long, default_value_t = 100_000)]
+    cases: u64,
+    /// Only fuzz targets whose name contains this.
+    #[arg(long)]
+    target: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LongSuite {
+    /// Property tests with many cases, and the tests that are marked as long.
+    Property,
+    /// Every fuzz target.
+    Fuzz,
+    /// The node under half load for an hour: no loss, and memory that does not grow.
+    Soak,
+}
+
+pub(crate) fn suite_names() -> Vec<String> {
+    LongSuite::value_variants()
+        .iter()
+        .filter_map(|suite| Some(suite.to_possible_value()?.get_name().to_owned()))
+        .collect()
+}
+
+/// Runs one; whether it passed.
+pub(crate) fn run(arguments: &LongArgs) -> Result<bool> {
+    match arguments.suite {
+        LongSuite::Property => property(arguments.cases),
+        LongSuite::Fuzz => fuzz(
+            arguments.seconds.unwrap_or(600),
+            arguments.target.as_deref(),
+        ),
+        LongSuite::Soak => bench::soak(Duration::from_secs(arguments.seconds.unwrap_or(3600))),
+    }
+}
+
+fn property(cases: u64) -> Result<bool> {
+    let tests = [
+        "test",
+        "--release",
+        "--workspace",
+        "--exclude",
+        "hepcat-interop",
+        "--no-fail-fast",
+        "--",
+        "--include-ignored",
+    ];
+    succeeds(cargo(&tests).env("PROPTEST_CASES", cases.to_string()))
+}
+
+/// libFuzzer wants flags that stable Rust refuses; `RUSTC_BOOTSTRAP` makes the stable compiler accept them.
+fn fuzz(seconds: u64, only: Option<&str>) -> Result<bool> {
+    let directory = root().join("fuzz");
+    let mut passed = true;
+    for target in fuzz_targets(&directory)? {
+        if only.is_some_and(|only| !target.contains(only)) {
+            continue;
+        }
+        let limit = format!("-max_total_time={seconds}");
+        let mut command = cargo(&["fuzz", "run", &target, "--", &limit, "-print_final_stats=1"]);
+        command.env("RUSTC_BOOTSTRAP", "1");
+        passed &= succeeds(&mut command)?;
+    }
+    Ok(passed)
+}
+
+fn fuzz_targets(directory: &Path) -> Result<Vec<String>> {
+    let mut list: Command = cargo(&["fuzz", "list"]);
+    let output = list.current_dir(directory).output();
+    match output {
+        Ok(output) if output.status.success() => {
+            let names = String::from_utf8_lossy(&output.stdout).into_owned();
+            Ok(names.lines().map(|name| name.trim().to_owned()).collect())
+        }
+        _ => bail!("cargo fuzz cannot list targets: `cargo install cargo-fuzz --locked` brings it"),
+    }
+}
