@@ -1,7 +1,16 @@
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use rustls::{Error, ServerConfig};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +22,7 @@ pub(super) async fn handshake(
     stream: TcpStream,
     limit: Duration,
     stop: &CancellationToken,
-) -> Result<TlsStream<TcpStream>, Failure> {
+) -> Result<Session, Failure> {
     let accept = TlsAcceptor::from(config).accept(stream);
     let outcome = stop
         .run_until_cancelled(tokio::time::timeout(limit, accept))
@@ -25,7 +34,45 @@ pub(super) async fn handshake(
             reason: label(&error),
             error: Some(error),
         }),
-        Some(Ok(Ok(stream))) => Ok(stream),
+        Some(Ok(Ok(stream))) => Ok(Session(stream)),
+    }
+}
+
+/// A TLS session that is only read from. What the protocol itself has to answer (the refusal of a renegotiation,
+/// a key update) is sent as soon as reading made it due; the stream below sends it with the next write, and we
+/// never write.
+#[derive(Debug)]
+pub(super) struct Session(TlsStream<TcpStream>);
+
+impl Session {
+    /// Says goodbye, so that the peer can tell the end from a cut.
+    pub(super) async fn close(&mut self) -> io::Result<()> {
+        tokio::io::AsyncWriteExt::shutdown(&mut self.0).await
+    }
+
+    /// Who the peer proved to be.
+    pub(super) fn identity(&self) -> TlsIdentity {
+        let session = self.0.get_ref().1;
+        let shown = session.peer_certificates().and_then(<[_]>::first);
+        TlsIdentity::new(
+            shown.and_then(certificate_subject),
+            session.server_name().map(str::to_owned),
+        )
+    }
+}
+
+impl AsyncRead for Session {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.0).poll_read(cx, buf);
+        if self.0.get_ref().1.wants_write() {
+            // Where it cannot be sent, reading will tell; where it cannot be sent yet, the task is woken for it.
+            let _sent: Poll<io::Result<()>> = Pin::new(&mut self.0).poll_flush(cx);
+        }
+        read
     }
 }
 
@@ -45,16 +92,6 @@ impl Failure {
     }
 }
 
-/// Who the peer proved to be.
-pub(super) fn identity(stream: &TlsStream<TcpStream>) -> TlsIdentity {
-    let session = stream.get_ref().1;
-    let shown = session.peer_certificates().and_then(<[_]>::first);
-    TlsIdentity::new(
-        shown.and_then(certificate_subject),
-        session.server_name().map(str::to_owned),
-    )
-}
-
 fn label(error: &io::Error) -> &'static str {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
     match cause {
@@ -63,9 +100,12 @@ fn label(error: &io::Error) -> &'static str {
         Some(Error::AlertReceived(_)) => "alert",
         Some(Error::InvalidMessage(_)) => "not_tls",
         Some(Error::PeerIncompatible(_)) => "incompatible",
-        Some(Error::PeerMisbehaved(_) | Error::InappropriateHandshakeMessage { .. }) => {
-            "misbehaved"
-        }
+        Some(
+            Error::PeerMisbehaved(_)
+            | Error::InappropriateHandshakeMessage { .. }
+            | Error::InappropriateMessage { .. }
+            | Error::DecryptError,
+        ) => "misbehaved",
         Some(_) => "other",
         None => match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => "closed",

@@ -1,7 +1,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    io::AsyncRead,
     net::{TcpListener, TcpStream},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -11,7 +11,7 @@ use super::{
     config::StreamOptions,
     connection::{Connection, Ended},
     counters::Counters,
-    handshake::{handshake, identity},
+    handshake::handshake,
     places::{Place, Places},
     socket::{self, canonical},
     stats::CloseReason,
@@ -123,12 +123,12 @@ impl<H: Handler> Shared<H> {
         match handshake(certificates.current(), stream, limit, &self.stop).await {
             Ok(stream) => {
                 self.counters.handshake();
-                origin.tls = Some(identity(&stream));
+                origin.tls = Some(stream.identity());
                 let Ended {
                     reason, mut stream, ..
                 } = self.read(stream, origin).await;
                 // The peer may have gone, and its opinion no longer matters.
-                drop(tokio::time::timeout(FAREWELL, stream.shutdown()).await);
+                drop(tokio::time::timeout(FAREWELL, stream.close()).await);
                 reason
             }
             Err(failure) => {
@@ -145,7 +145,7 @@ impl<H: Handler> Shared<H> {
         }
     }
 
-    async fn read<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, origin: Origin) -> Ended<S> {
+    async fn read<S: AsyncRead + Unpin>(&self, stream: S, origin: Origin) -> Ended<S> {
         let (counters, handler) = (Arc::clone(&self.counters), Arc::clone(&self.handler));
         let connection =
             Connection::new(stream, Arc::new(origin), &self.options, counters, handler);
