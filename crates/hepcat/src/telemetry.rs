@@ -15,11 +15,12 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts the log. `verbosity` counts `-v`: 0 says what an operator must know, 1 adds what happens to
-/// single connections and frames, 2 adds every packet. `HEPCAT_LOG` takes a filter that beats it.
-pub fn start(format: LogFormat, verbosity: u8) {
+/// Starts the log. `verbosity` counts `-v`: 0 says what is usual for the command (`info`, what an operator
+/// must know, for a node; `error` for a command that says by itself what it has to say), 1 adds what
+/// happens to single connections and frames, 2 adds every packet. `HEPCAT_LOG` takes a filter that beats it.
+pub fn start(format: LogFormat, usual: &str, verbosity: u8) {
     let level = match verbosity {
-        0 => "info",
+        0 => usual,
         1 => "hepcat=debug,hepcat_net=debug,info",
         _ => "trace",
     };

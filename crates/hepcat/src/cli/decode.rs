@@ -16,9 +16,13 @@ use crate::{
     render::{self, Contents},
 };
 
-/// Reads HEP from hexadecimal text, from frames as they are on the wire, one or many, and from capture
-/// files (pcap, pcapng); each may be gzipped.
+const AFTER_HELP: &str = "\
+Reads HEP written as hexadecimal text (blank lines between frames), frames as they are on the wire, one or \
+many, and HEP in pcap and pcapng; each may be gzipped. Ends with 1 if a frame did not decode.";
+
+/// `hepcat decode`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct DecodeArgs {
     /// What to read; `-` is standard input.
     #[arg(default_value = "-")]

@@ -6,6 +6,7 @@ mod doctor;
 mod exit;
 mod node;
 mod run;
+mod send;
 
 use std::process::ExitCode;
 
@@ -39,20 +40,27 @@ enum Command {
     Decode(decode::DecodeArgs),
     /// Explains what is wrong with a running node.
     Doctor(doctor::DoctorArgs),
+    /// Replays captures and HEP dumps as HEP.
+    Send(Box<send::SendArgs>),
 }
 
 /// Reads the command line and does what it says.
 pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    telemetry::start(arguments.log_format, arguments.verbose);
-    match arguments
+    let command = arguments
         .command
-        .unwrap_or(Command::Run(run::RunArgs::default()))
-    {
+        .unwrap_or(Command::Run(run::RunArgs::default()));
+    let usual = match command {
+        Command::Run(_) => "info",
+        _ => "error",
+    };
+    telemetry::start(arguments.log_format, usual, arguments.verbose);
+    match command {
         Command::Check(check) => check::run(&check),
         Command::Decode(decode) => decode::run(&decode),
         Command::Run(run) => wait_for(run::run(run)),
         Command::Doctor(doctor) => wait_for(doctor::run(doctor)),
+        Command::Send(send) => wait_for(send::run(*send)),
     }
 }
 
