@@ -41,8 +41,8 @@ to = []
 "#;
 
 fn file(text: &str) -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    fs::write(directory.path().join("hepcat.toml"), text).unwrap();
+    let directory = tempfile::tempdir().expect("temporary directory");
+    fs::write(directory.path().join("hepcat.toml"), text).expect("write the file");
     directory
 }
 
@@ -53,8 +53,8 @@ fn check(directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) 
         .args(["check", "-c", "hepcat.toml"])
         .args(arguments)
         .output()
-        .unwrap();
-    let text = |octets| String::from_utf8(octets).unwrap();
+        .expect("run hepcat");
+    let text = |octets| String::from_utf8(octets).expect("output is UTF-8");
     (
         output.status.code(),
         text(output.stdout),

@@ -93,6 +93,16 @@ fn a_file_without_a_listener_is_a_fault() {
 }
 
 #[test]
+fn a_broken_table_header_is_one_fault_not_the_lack_of_the_table_too() {
+    let found = places("[[listener]\nsocket = \"hep_udp:127.0.0.1:0\"\n");
+    assert!(
+        found.iter().all(|fault| fault.starts_with("1:")),
+        "{found:?}"
+    );
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+#[test]
 fn a_hep_id_fault_points_into_its_text_whatever_the_quotes() {
     for text in [
         r#"[hep]

@@ -1,13 +1,13 @@
 //! Values that remember where in the configuration they were written.
 
 use std::{
+    fmt,
     ops::{Deref, Range},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 /// The text of one configuration file and the name it was read under.
-#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Source {
     name: PathBuf,
     text: String,
@@ -58,7 +58,7 @@ impl Source {
 }
 
 /// A place in a configuration file; empty for what was built in.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Mark {
     pub(super) place: Option<(Arc<Source>, Range<usize>)>,
 }
@@ -87,6 +87,17 @@ impl Mark {
         let start = span.start + raw_offset(raw, part.start);
         let end = span.start + raw_offset(raw, part.end);
         Self::new(source, start..end.max(start))
+    }
+}
+
+/// `file:line:column`, not the whole file.
+impl fmt::Debug for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((source, span)) = &self.place else {
+            return f.write_str("built in");
+        };
+        let (line, column) = (source.line(span.start), source.column(span.start));
+        write!(f, "{}:{line}:{column}", source.name().display())
     }
 }
 

@@ -46,7 +46,7 @@ impl Reader {
             let (message, remedy) = explain(error.message());
             self.fault(Fault::at_mark(&mark, message, remedy));
         }
-        let broken: BTreeSet<_> = self.faults.borrow().iter().map(Fault::line).collect();
+        let guessed = self.guessed_lines();
         let root = Table {
             reader: self,
             path: String::new(),
@@ -56,14 +56,35 @@ impl Reader {
         };
         let result = read(&root);
         root.refuse_unknown_keys();
-        // What stands on a line that is no TOML was guessed by the parser: what we think of it is no news.
         let syntax = errors.len();
         let mut index = 0;
         self.faults.borrow_mut().retain(|fault| {
             index += 1;
-            index <= syntax || fault.line().is_none() || !broken.contains(&fault.line())
+            let news = fault.line().is_some_and(|line| !guessed.contains(&line));
+            syntax == 0 || index <= syntax || news
         });
         result
+    }
+
+    /// Lines of which the TOML parser only guessed the meaning, so that ours of it is no news: those with a fault
+    /// in their syntax and, where such a line was to begin a table, all that would be in the table.
+    fn guessed_lines(&self) -> BTreeSet<usize> {
+        let broken: BTreeSet<_> = self
+            .faults
+            .borrow()
+            .iter()
+            .filter_map(Fault::line)
+            .collect();
+        let mut in_broken_table = false;
+        let lines = self.source.text().lines().zip(1..);
+        let guessed = lines.filter(|(text, number)| {
+            let is_broken = broken.contains(number);
+            if text.trim_start().starts_with('[') {
+                in_broken_table = is_broken;
+            }
+            is_broken || in_broken_table
+        });
+        guessed.map(|(_, number)| number).collect()
     }
 
     pub(super) fn fault(&self, fault: Fault) {
