@@ -19,6 +19,11 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use super::{DestinationConfig, LinkError, config::LinkKind, resolve};
 use crate::tls::{ClientTls, TlsFailure};
 
+/// Most octets that the kernel holds without having sent them once (beside those on their way): what it
+/// accepts counts as delivered, and is lost when the connection breaks. Megabytes without it; measured
+/// to cost no throughput at this size.
+const MAX_UNSENT: u32 = 256 << 10;
+
 /// A connection, plain or not.
 #[derive(Debug)]
 pub(super) enum Connection {
@@ -74,10 +79,11 @@ async fn connect_to(
     }
 }
 
-/// No delay for small writes, and no patience without end for a peer that has gone.
+/// No delay for small writes, little in the kernel, no patience without end for a peer that has gone.
 fn prepare(stream: &TcpStream, peer_timeout: Duration) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(MAX_UNSENT)?;
     // First probe after half the time, two more in the rest.
     let keepalive = TcpKeepalive::new()
         .with_time((peer_timeout / 2).max(Duration::from_secs(1)))

@@ -15,7 +15,7 @@ const LOG_PERIOD: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LinkState {
-    /// The first attempt since the start, or since the link was last up, is young.
+    /// The first attempt since the start is younger than the local connect timeout.
     Connecting,
     /// Connected, and writes do not wait for long. A UDP destination is up as soon as its socket is.
     Up,
@@ -23,7 +23,7 @@ pub enum LinkState {
     Slow,
     /// UDP: the peer's host answers that nobody listens. Datagrams are still sent.
     Refusing,
-    /// Not connected; attempts go on with back-off.
+    /// Not connected; attempts go on with back-off. From the moment that a connection is lost.
     Down,
     /// Not connected, and no attempt is made until the cool-down is over.
     CoolingDown,

@@ -18,7 +18,8 @@
 //! part never completes, so no receiver sees it twice. Over TLS that holds for all frames of the last
 //! write (at most 64 KiB), because what of it has left is not known: those may arrive twice. What the
 //! kernel had accepted but not delivered when the connection broke is lost, and counted as delivered:
-//! HEP has no acknowledgement. UDP promises nothing.
+//! HEP has no acknowledgement. That is what was on its way, and at most 256 KiB not yet sent. UDP
+//! promises nothing.
 //!
 //! # Order
 //! Frames of one producer arrive in the order in which it offered them, over UDP as far as the network
@@ -80,7 +81,8 @@ impl Destination {
     /// Starts the destination's task on `tasks`. Must be called within a tokio runtime.
     ///
     /// The task ends when `stop` is cancelled, at once and with whatever is queued counted as lost, or
-    /// when [`drain`](Self::drain) is done.
+    /// when [`drain`](Self::drain) is done; not when the destination is dropped, whose frames are still
+    /// delivered.
     #[must_use]
     pub fn spawn(
         config: DestinationConfig,

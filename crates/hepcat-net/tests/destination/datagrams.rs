@@ -8,7 +8,9 @@ use hepcat_net::{
 use hepcat_testkit::FakeCollector;
 use std::net::UdpSocket;
 
-use crate::rig::{Answer, FakeResolver, Rig, frame, frames, numbers, quick, udp};
+use crate::rig::{
+    Answer, FakeResolver, PATIENCE, Rig, frame, frames, numbers, quick, udp, until_arrived,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_refusal_is_noticed_counted_and_not_fatal() {
@@ -69,4 +71,29 @@ async fn a_name_that_does_not_resolve_keeps_the_frames() {
     assert_eq!(rig.ledger().queued, 10);
     resolver.answer(Answer::Addresses(vec![collector.address()]));
     assert_eq!(collector.wait_for(10), frames(0..10));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_address_that_refuses_gives_way_to_the_next() {
+    let reserved = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let refusing = reserved.local_addr().expect("bound");
+    drop(reserved);
+    let collector = FakeCollector::udp();
+    let addresses = vec![refusing, collector.address()];
+    let config = DestinationConfig::udp("homer", "homer.example", 9060)
+        .resolver(FakeResolver::new(Answer::Addresses(addresses)));
+    let rig = Rig::start(config);
+    let offering = async {
+        let mut pace = tokio::time::interval(std::time::Duration::from_millis(5));
+        while rig.stats().peer != Some(collector.address()) {
+            pace.tick().await;
+            rig.destination.offer([frame(0)]);
+        }
+    };
+    tokio::time::timeout(PATIENCE, offering)
+        .await
+        .expect("moves on");
+    rig.destination.offer([frame(1)]);
+    until_arrived(&collector, 1);
+    assert_eq!(rig.stats().link.disconnects, 0);
 }

@@ -77,3 +77,18 @@ async fn the_write_limit_can_be_set() {
         .ok();
     assert_eq!(rig.stats().state, LinkState::Up);
 }
+
+/// The kernel's part: a peer whose window stays closed is treated like one that is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_peer_that_takes_nothing_for_the_peer_timeout_is_given_up() {
+    let collector = FakeCollector::tcp();
+    collector.set_behaviour(Behaviour::NeverRead);
+    let rig = Rig::start(tcp(collector.address()).peer_timeout(MS(300)));
+    rig.until_up().await;
+    rig.destination.offer(long_frames(0..250));
+    rig.until("given up", |stats| stats.link.disconnects > 0)
+        .await;
+    let error = rig.stats().last_error.expect("an error");
+    assert_eq!(error.reason, "lost");
+    assert!(error.words.contains("timed out"), "{}", error.words);
+}
