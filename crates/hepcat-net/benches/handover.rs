@@ -3,8 +3,6 @@
 //!
 //! `cargo bench -p hepcat-net --bench handover`
 
-#![expect(missing_docs, reason = "criterion's macros")]
-
 use std::{
     sync::Arc,
     time::{Duration, Instant},

@@ -61,12 +61,15 @@ async fn every_reading_adds_up_while_producers_hammer_and_the_line_breaks(
             })
         })
         .collect();
-    while !producers.iter().all(tokio::task::JoinHandle::is_finished) {
-        proxy.reset();
-        tokio::time::timeout(Duration::from_millis(3), std::future::pending::<()>())
-            .await
-            .ok();
-    }
+    let breaking = async {
+        let mut often = tokio::time::interval(Duration::from_millis(3));
+        while !producers.iter().all(tokio::task::JoinHandle::is_finished) {
+            often.tick().await;
+            proxy.reset();
+        }
+    };
+    let finished = tokio::time::timeout(PATIENCE, breaking).await;
+    assert!(finished.is_ok(), "a producer is stuck: {:?}", rig.stats());
     rig.destination.drain(PATIENCE).await;
     over.store(true, Ordering::Relaxed);
     assert!(reader.join().expect("the reader saw no wrong sum") > 0);
