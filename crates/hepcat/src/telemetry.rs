@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// One readable line each.
     #[default]
     Text,
@@ -18,7 +18,7 @@ pub enum LogFormat {
 /// Starts the log. `verbosity` counts `-v`: 0 says what is usual for the command (`info`, what an operator
 /// must know, for a node; `error` for a command that says by itself what it has to say), 1 adds what
 /// happens to single connections and frames, 2 adds every packet. `HEPCAT_LOG` takes a filter that beats it.
-pub fn start(format: LogFormat, usual: &str, verbosity: u8) {
+pub(crate) fn start(format: LogFormat, usual: &str, verbosity: u8) {
     let level = match verbosity {
         0 => usual,
         1 => "hepcat=debug,hepcat_net=debug,info",

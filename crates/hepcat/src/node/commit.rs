@@ -53,7 +53,7 @@ impl Node {
         for removed in removed_destinations {
             self.retire(removed, config.shutdown.drain_limit);
         }
-        announce(&config);
+        announce_queues(&config);
     }
 
     fn serve_http(self: &Arc<Self>, spec: &config::Http, server: HttpServer) {
@@ -68,6 +68,12 @@ impl Node {
         });
         match served {
             Ok(http) => {
+                if let Some(page) = http.sockets.page_address() {
+                    tracing::info!(page = %format_args!("http://{page}"), "serving");
+                }
+                if let Some(metrics) = http.sockets.metrics_address() {
+                    tracing::info!(address = %metrics, "serving metrics beyond loopback");
+                }
                 if let Some(old) = self.running.lock().http.replace(http) {
                     old.stop.cancel();
                 }
@@ -121,6 +127,12 @@ impl Running {
                     }
                 }
                 DestinationPlan::Start(net) => {
+                    tracing::info!(
+                        destination = spec.name.as_str(),
+                        socket = %*spec.socket,
+                        version = spec.version.number(),
+                        "relaying"
+                    );
                     let stop = CancellationToken::new();
                     let destination = Destination::spawn(*net, &node.tasks, &stop);
                     let sink = DestinationSink::new(spec.clone(), destination);
@@ -177,6 +189,12 @@ fn serve(
 ) -> RunningListener {
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
+    tracing::info!(
+        listener = spec.name.as_str(),
+        transport = spec.socket.transport.name(),
+        address = %bound.local_addr(),
+        "listening"
+    );
     let handle = bound.serve(Arc::clone(&node.pipeline), &tasks, stop.clone());
     tasks.close();
     RunningListener {
@@ -214,19 +232,8 @@ pub(super) async fn drain(sinks: &[Arc<DestinationSink>], limit: Duration) -> Ve
         .collect()
 }
 
-/// What an operator should know about the configuration that runs from now on.
-fn announce(config: &Config) {
-    for listener in &config.listeners {
-        tracing::info!(listener = listener.name.as_str(), socket = %*listener.socket, "listening");
-    }
-    for destination in &config.destinations {
-        tracing::info!(
-            destination = destination.name.as_str(),
-            socket = %*destination.socket,
-            version = destination.version.number(),
-            "relaying"
-        );
-    }
+/// Says once that a default is not the documented one.
+fn announce_queues(config: &Config) {
     if let Some(destination) = config
         .destinations
         .iter()
