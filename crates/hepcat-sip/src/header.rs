@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::{
-    line::{self, Line, Piece, trim, trim_start},
+    find::first_of,
+    line::{self, Line, Piece, trim, trim_end, trim_start},
     span::Span,
 };
 
@@ -30,7 +31,7 @@ impl<'a> Header<'a> {
     /// Whether the value continues on further lines.
     #[must_use]
     pub fn is_folded(&self) -> bool {
-        memchr::memchr(b'\n', self.value).is_some()
+        first_of([b'\n'], self.value).is_some()
     }
 
     /// The value on one line: each line end with the space around it becomes one space (RFC 3261 §7.3.1).
@@ -58,25 +59,29 @@ impl<'a> Header<'a> {
     }
 
     /// `None` for a line without a name.
-    #[inline]
-    pub(crate) fn from_line(head: &'a [u8], line: Line) -> Option<Self> {
-        let (name, value) = split_line(head, line)?;
-        let value = head.get(value.start()..value.end()).unwrap_or_default();
-        Some(Self { name, value })
+    fn from_line(head: &'a [u8], line: Line) -> Option<Self> {
+        let colon = line.colon?;
+        let name = trim(head.get(line.start..colon)?);
+        if name.is_empty() {
+            return None;
+        }
+        Some(Self {
+            name,
+            value: trim(head.get(colon + 1..line.end)?),
+        })
     }
 }
 
-/// The name on a line and where its value stands; `None` for a line without a name.
-#[inline]
-pub(crate) fn split_line(head: &[u8], line: Line) -> Option<(&[u8], Span)> {
+/// Which known header field stands on a line, and where its value is; `None` for a line without a name.
+pub(crate) fn recognise(head: &[u8], line: Line) -> Option<(Option<Known>, Span)> {
     let colon = line.colon?;
-    let name = trim(head.get(line.start..colon)?);
-    if name.is_empty() {
-        return None;
-    }
+    let name = head.get(line.start..colon)?;
+    let name = trim(name);
+    name.first()?;
+    let known = Known::from_name(name);
     let value = trim_start(head.get(colon + 1..line.end)?);
     let start = line.end - value.len();
-    Some((name, Span::new(start, start + trim(value).len())))
+    Some((known, Span::new(start, start + trim_end(value).len())))
 }
 
 /// All header fields in the order they stand in; lines without a name are passed over.
@@ -136,9 +141,8 @@ impl Known {
 
     #[inline]
     pub(crate) fn from_name(name: &[u8]) -> Option<Self> {
-        let is = |long: &[u8], known| name.eq_ignore_ascii_case(long).then_some(known);
-        match name {
-            [letter] => match letter.to_ascii_lowercase() {
+        match name.len() {
+            1 => match name.first()?.to_ascii_lowercase() {
                 b'i' => Some(Self::CallId),
                 b'f' => Some(Self::From),
                 b't' => Some(Self::To),
@@ -148,24 +152,43 @@ impl Known {
                 b'l' => Some(Self::ContentLength),
                 _ => None,
             },
-            [_, _] => is(b"to", Self::To),
-            [_, _, _] => is(b"via", Self::Via),
-            [b'f' | b'F', _, _, _] => is(b"from", Self::From),
-            [_, _, _, _] => is(b"cseq", Self::Cseq),
-            [_, _, _, _, _] => is(b"x-cid", Self::XCallId),
-            [_, _, _, _, _, _] => is(b"server", Self::Server),
-            [_, _, _, _, b'-', _, _] => is(b"call-id", Self::CallId),
-            [_, _, _, _, _, _, _] => is(b"contact", Self::Contact),
-            [_, b'-', _, _, _, _, _, _, _] => is(b"x-call-id", Self::XCallId),
-            [b'u' | b'U', _, _, _, _, _, _, _, _, _] => is(b"user-agent", Self::UserAgent),
-            [_, _, _, _, _, _, _, _, _, _] => is(b"session-id", Self::SessionId),
-            [_, _, _, _, _, _, _, b'-', _, _, _, _] => is(b"content-type", Self::ContentType),
-            [_, _, _, _, _, _, _, b'-', _, _, _, _, _, _] => {
-                is(b"content-length", Self::ContentLength)
-            }
+            2 => one_of(name, [(b"To", Self::To)]),
+            3 => one_of(name, [(b"Via", Self::Via)]),
+            4 => one_of(name, [(b"From", Self::From), (b"CSeq", Self::Cseq)]),
+            5 => one_of(name, [(b"X-CID", Self::XCallId)]),
+            6 => one_of(name, [(b"Server", Self::Server)]),
+            7 => one_of(
+                name,
+                [(b"Call-ID", Self::CallId), (b"Contact", Self::Contact)],
+            ),
+            9 => one_of(name, [(b"X-Call-ID", Self::XCallId)]),
+            10 => one_of(
+                name,
+                [
+                    (b"User-Agent", Self::UserAgent),
+                    (b"Session-ID", Self::SessionId),
+                ],
+            ),
+            12 => one_of(name, [(b"Content-Type", Self::ContentType)]),
+            14 => one_of(name, [(b"Content-Length", Self::ContentLength)]),
             _ => None,
         }
     }
+}
+
+/// The one among names of one length that `name` is: as everybody writes it, which is one comparison, or in any case.
+#[inline]
+fn one_of<const L: usize, const N: usize>(
+    name: &[u8],
+    names: [(&[u8; L], Known); N],
+) -> Option<Known> {
+    let name = <&[u8; L]>::try_from(name).ok()?;
+    let found = names.iter().find(|(usual, _)| name == *usual).or_else(|| {
+        names
+            .iter()
+            .find(|(usual, _)| name.eq_ignore_ascii_case(*usual))
+    })?;
+    Some(found.1)
 }
 
 /// The long form of a compact name (IANA registry of SIP header fields); any other name as it is.

@@ -38,8 +38,9 @@
 )]
 
 mod defect;
+mod find;
 #[doc(hidden)]
-pub mod fuzzing;
+pub mod fuzz_bodies;
 mod header;
 mod line;
 mod name_addr;

@@ -1,6 +1,6 @@
 //! Lines of the header section, continuation lines joined to the line they continue.
 
-use memchr::{memchr, memchr2};
+use crate::{find::first_of, span::Span};
 
 /// The header section is looked for in this many octets, so that offsets fit `u16` (a HEP packet is no longer).
 pub(crate) const MAX_HEAD: usize = 65_535;
@@ -32,6 +32,40 @@ pub(crate) struct Line {
     pub(crate) terminated: bool,
 }
 
+/// A header field as nearly all are written: `Name: value CRLF`, no other space about, not folded.
+pub(crate) struct Plain<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) value: Span,
+    /// Where the next line starts.
+    pub(crate) next: usize,
+}
+
+/// Reads the header field that starts at `at` if it is a plain one: what [`read`] would find, in half the time.
+#[inline]
+pub(crate) fn read_plain(head: &[u8], at: usize) -> Option<Plain<'_>> {
+    let rest = head.get(at..)?;
+    let (name, rest) = rest.split_at_checked(first_of([b':', b'\n'], rest)?)?;
+    let mut rest = rest.strip_prefix(b":")?;
+    while let [b' ', after @ ..] = rest {
+        rest = after;
+    }
+    let (value, rest) = rest.split_at_checked(first_of([b'\n'], rest)?)?;
+    let [value @ .., b'\r'] = value else {
+        return None;
+    };
+    let ends = [name.first()?, name.last()?, value.first()?, value.last()?];
+    if ends.iter().any(|end| **end <= b' ') || matches!(rest, [_, b' ' | b'\t', ..]) {
+        return None;
+    }
+    let next = head.len() - rest.len() + 1;
+    let value_end = next - 2;
+    Some(Plain {
+        name,
+        value: Span::new(value_end - value.len(), value_end),
+        next,
+    })
+}
+
 /// Reads the piece that starts at `at`.
 #[inline]
 pub(crate) fn read(head: &[u8], at: usize) -> Piece {
@@ -47,13 +81,13 @@ pub(crate) fn read(head: &[u8], at: usize) -> Piece {
         }
         Some(_) => {}
     }
-    let (colon, mut from) = match memchr2(b':', b'\n', rest) {
+    let (colon, mut from) = match first_of([b':', b'\n'], rest) {
         Some(found) if rest.get(found) == Some(&b':') => (Some(at + found), found + 1),
         Some(found) => (None, found),
         None => return unterminated(at, None, head.len()),
     };
     loop {
-        let Some(found) = rest.get(from..).and_then(|rest| memchr(b'\n', rest)) else {
+        let Some(found) = rest.get(from..).and_then(|rest| first_of([b'\n'], rest)) else {
             return unterminated(at, colon, head.len());
         };
         let lf = from + found;
@@ -97,15 +131,19 @@ fn unterminated(start: usize, colon: Option<usize>, end: usize) -> Piece {
 /// Space of a header field: what folding leaves included.
 #[inline]
 pub(crate) fn is_space(octet: u8) -> bool {
-    matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
+    octet <= b' ' && matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// `text` without space around it.
 #[inline]
 pub(crate) fn trim(text: &[u8]) -> &[u8] {
-    let mut text = trim_start(text);
-    while let [rest @ .., last] = text
-        && is_space(*last)
+    trim_end(trim_start(text))
+}
+
+#[inline]
+pub(crate) fn trim_start(mut text: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = text
+        && is_space(*first)
     {
         text = rest;
     }
@@ -113,9 +151,9 @@ pub(crate) fn trim(text: &[u8]) -> &[u8] {
 }
 
 #[inline]
-pub(crate) fn trim_start(mut text: &[u8]) -> &[u8] {
-    while let [first, rest @ ..] = text
-        && is_space(*first)
+pub(crate) fn trim_end(mut text: &[u8]) -> &[u8] {
+    while let [rest @ .., last] = text
+        && is_space(*last)
     {
         text = rest;
     }

@@ -1,14 +1,12 @@
 //! From, To and Contact: display name, URI, parameters (RFC 3261 §20.10).
 
-use memchr::{memchr, memchr3};
-
-use crate::{Uri, line::trim, param};
+use crate::{Uri, find::first_of, line::trim, param};
 
 /// The value of a From, To or Contact header field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NameAddr<'a> {
     display: &'a [u8],
-    uri: &'a [u8],
+    uri: Uri<'a>,
     params: &'a [u8],
 }
 
@@ -21,7 +19,7 @@ impl<'a> NameAddr<'a> {
             .flatten();
         let from = quoted.map_or(0, |close| close + 1);
         let rest = value.get(from..).unwrap_or_default();
-        let Some(open) = memchr(b'<', rest) else {
+        let Some(open) = first_of([b'<'], rest) else {
             return Self::without_brackets(quoted, value, rest);
         };
         let display = match quoted {
@@ -30,13 +28,13 @@ impl<'a> NameAddr<'a> {
         };
         let inside = rest.get(open + 1..).unwrap_or_default();
         // Without the closing bracket, the URI ends where a parameter or space does.
-        let close = memchr(b'>', inside)
-            .or_else(|| memchr3(b';', b' ', b'\t', inside))
+        let close = first_of([b'>'], inside)
+            .or_else(|| first_of([b';', b' ', b'\t'], inside))
             .unwrap_or(inside.len());
         let (uri, params) = inside.split_at_checked(close).unwrap_or((inside, b""));
         Self {
             display,
-            uri,
+            uri: Uri::new(uri),
             params,
         }
     }
@@ -44,13 +42,13 @@ impl<'a> NameAddr<'a> {
     /// `sip:alice@atlanta.example;tag=1`: the parameters are the header field's (RFC 3261 §20).
     fn without_brackets(quoted: Option<usize>, value: &'a [u8], rest: &'a [u8]) -> Self {
         let text = trim(rest);
-        let end = memchr3(b';', b' ', b'\t', text).unwrap_or(text.len());
+        let end = first_of([b';', b' ', b'\t'], text).unwrap_or(text.len());
         let (uri, params) = text.split_at_checked(end).unwrap_or((text, b""));
         Self {
             display: quoted
                 .and_then(|close| value.get(1..close))
                 .unwrap_or_default(),
-            uri,
+            uri: Uri::new(uri),
             params,
         }
     }
@@ -64,19 +62,19 @@ impl<'a> NameAddr<'a> {
     /// The URI (`*` in a Contact that removes all).
     #[must_use]
     pub fn uri(&self) -> Uri<'a> {
-        Uri::new(self.uri)
+        self.uri
     }
 
     /// [`Uri::user`] of the URI.
     #[must_use]
     pub fn user(&self) -> Option<&'a [u8]> {
-        self.uri().user()
+        self.uri.user()
     }
 
     /// [`Uri::host`] of the URI.
     #[must_use]
     pub fn host(&self) -> Option<&'a [u8]> {
-        self.uri().host()
+        self.uri.host()
     }
 
     /// The tag parameter of the header field (not one inside the URI).
@@ -88,6 +86,6 @@ impl<'a> NameAddr<'a> {
     /// Any parameter of the header field, its name in any case. One without a value counts as absent.
     #[must_use]
     pub fn param(&self, name: &[u8]) -> Option<&'a [u8]> {
-        param::value(self.params, name)
+        param::value(self.params, name, None)
     }
 }

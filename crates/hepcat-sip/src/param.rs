@@ -1,34 +1,36 @@
 //! `;name=value` parameters, and text that minds quotation marks.
 
-use memchr::{memchr2, memchr3};
+use crate::{
+    find::first_of,
+    line::{trim, trim_start},
+};
 
-use crate::line::trim;
-
-/// The value of the parameter `name` (any case) in `params`, which starts at or before its first semicolon. A
-/// parameter without a value, or with an empty one, counts as absent; quotation marks are kept.
-pub(crate) fn value<'a>(params: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let (_, mut rest) = split(params, b';')?;
+/// The value of the parameter `name` (any case) in `params`, which starts at or before its first semicolon and
+/// ends at `end` outside quotation marks, if that is given. A parameter without a value, or with an empty one,
+/// counts as absent; quotation marks are kept.
+pub(crate) fn value<'a>(params: &'a [u8], name: &[u8], end: Option<u8>) -> Option<&'a [u8]> {
+    let end = end.unwrap_or(b';');
+    let mut rest = params;
     loop {
-        let (param, following) = match split(rest, b';') {
-            Some((param, following)) => (param, Some(following)),
-            None => (rest, None),
-        };
-        if let Some((key, value)) = split_once(param, b'=')
-            && trim(key).eq_ignore_ascii_case(name)
+        let at = separator(rest, end).filter(|at| rest.get(*at) == Some(&b';'))?;
+        rest = trim_start(rest.get(at + 1..)?);
+        if let Some((key, after)) = rest.split_at_checked(name.len())
+            && key.eq_ignore_ascii_case(name)
+            && let [b'=', value @ ..] = trim_start(after)
         {
+            let value = value.get(..separator(value, end).unwrap_or(value.len()))?;
             return Some(trim(value)).filter(|value| !value.is_empty());
         }
-        rest = following?;
     }
 }
 
-/// Splits at the first `separator` outside quotation marks.
-pub(crate) fn split(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+/// Offset of the first `;` or `end` outside quotation marks.
+fn separator(text: &[u8], end: u8) -> Option<usize> {
     let mut from = 0;
     loop {
-        let at = from + memchr2(separator, b'"', text.get(from..)?)?;
-        if text.get(at) == Some(&separator) {
-            return Some((text.get(..at)?, text.get(at + 1..)?));
+        let at = from + first_of([b';', end, b'"'], text.get(from..)?)?;
+        if text.get(at) != Some(&b'"') {
+            return Some(at);
         }
         // A quotation mark that is never closed is an ordinary octet.
         from = closing_quote(text, at).unwrap_or(at) + 1;
@@ -40,7 +42,7 @@ pub(crate) fn first_element(list: &[u8]) -> &[u8] {
     let mut from = 0;
     while let Some(found) = list
         .get(from..)
-        .and_then(|rest| memchr3(b',', b'"', b'<', rest))
+        .and_then(|rest| first_of([b',', b'"', b'<'], rest))
     {
         let at = from + found;
         let skipped = match list.get(at) {
@@ -48,7 +50,7 @@ pub(crate) fn first_element(list: &[u8]) -> &[u8] {
             Some(b'"') => closing_quote(list, at),
             _ => list
                 .get(at..)
-                .and_then(|rest| memchr::memchr(b'>', rest))
+                .and_then(|rest| first_of([b'>'], rest))
                 .map(|found| at + found),
         };
         from = skipped.unwrap_or(at) + 1;
@@ -60,7 +62,7 @@ pub(crate) fn first_element(list: &[u8]) -> &[u8] {
 pub(crate) fn closing_quote(text: &[u8], open: usize) -> Option<usize> {
     let mut from = open + 1;
     loop {
-        let at = from + memchr2(b'"', b'\\', text.get(from..)?)?;
+        let at = from + first_of([b'"', b'\\'], text.get(from..)?)?;
         if text.get(at) == Some(&b'"') {
             return Some(at);
         }
@@ -70,6 +72,6 @@ pub(crate) fn closing_quote(text: &[u8], open: usize) -> Option<usize> {
 
 /// Splits at the first `separator`, quoted or not.
 pub(crate) fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
-    let at = memchr::memchr(separator, text)?;
+    let at = first_of([separator], text)?;
     Some((text.get(..at)?, text.get(at + 1..)?))
 }

@@ -147,13 +147,13 @@ impl<'a> Scan<'a> {
     /// Branch of the topmost Via.
     #[must_use]
     pub fn via_branch(&self) -> Option<&'a [u8]> {
-        via::branch(self.topmost_via()?)
+        via::branch(self.fields.via.of(self.payload)?)
     }
 
     /// Transport of the topmost Via as written: `UDP`, `TCP`, `TLS`, `WS`, ...
     #[must_use]
     pub fn via_transport(&self) -> Option<&'a [u8]> {
-        via::transport(self.topmost_via()?)
+        via::transport(self.fields.via.of(self.payload)?)
     }
 
     /// User-Agent, or else Server.
@@ -225,6 +225,13 @@ impl<'a> Scan<'a> {
 
     fn read_headers(&mut self, head: &[u8], mut at: usize) {
         loop {
+            if let Some(plain) = line::read_plain(head, at) {
+                if let Some(known) = Known::from_name(plain.name) {
+                    self.keep(known, plain.value, at);
+                }
+                at = plain.next;
+                continue;
+            }
             match line::read(head, at) {
                 Piece::Field(line) => {
                     self.read_field(head, line);
@@ -249,28 +256,35 @@ impl<'a> Scan<'a> {
         }
     }
 
-    #[inline]
+    /// Any header field that is not a plain one.
+    #[cold]
     fn read_field(&mut self, head: &[u8], line: Line) {
-        let Some((name, value)) = header::split_line(head, line) else {
+        let Some((known, value)) = header::recognise(head, line) else {
             // The half of a name at the end of a cut payload is no fault of its own.
             if line.terminated || line.colon.is_some() {
                 self.note(DefectKind::NoHeaderName, line.start);
             }
             return;
         };
-        if let Some(known) = Known::from_name(name) {
-            let slot = self.fields.slot(known);
-            if slot.is_empty() {
-                *slot = value;
-            } else if known.stands_once() {
-                self.note(DefectKind::DuplicateHeader, line.start);
-            }
+        if let Some(known) = known {
+            self.keep(known, value, line.start);
         }
         if line.terminated && head.get(line.end.wrapping_sub(1)) != Some(&b'\r') {
             self.note(DefectKind::BareLf, line.end);
         }
     }
 
+    #[inline]
+    fn keep(&mut self, known: Known, value: Span, line: usize) {
+        let slot = self.fields.slot(known);
+        if slot.is_empty() {
+            *slot = value;
+        } else if known.stands_once() {
+            self.note(DefectKind::DuplicateHeader, line);
+        }
+    }
+
+    #[cold]
     fn note(&mut self, kind: DefectKind, at: usize) {
         if self.defect.is_none() {
             self.defect = Some(Defect::new(kind, offset(at)));
@@ -308,10 +322,6 @@ impl<'a> Scan<'a> {
             .unwrap_or_default()
     }
 
-    fn topmost_via(&self) -> Option<&'a [u8]> {
-        self.fields.via.of(self.payload).map(via::topmost)
-    }
-
     /// Number and method, the space between them optional.
     fn cseq_parts(&self) -> Option<(&'a [u8], &'a [u8])> {
         let cseq = self.fields.cseq.of(self.payload)?;
@@ -341,9 +351,13 @@ impl Fields {
 }
 
 /// An unsigned decimal number and nothing else.
+#[inline]
 fn decimal(digits: &[u8]) -> Option<u32> {
-    if !digits.iter().all(u8::is_ascii_digit) {
+    if digits.is_empty() {
         return None;
     }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    digits.iter().try_fold(0_u32, |number, digit| {
+        let digit = char::from(*digit).to_digit(10)?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
 }

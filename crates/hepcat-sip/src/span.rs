@@ -22,16 +22,6 @@ impl Span {
         self.start >= self.end
     }
 
-    #[inline]
-    pub(crate) fn start(self) -> usize {
-        usize::from(self.start)
-    }
-
-    #[inline]
-    pub(crate) fn end(self) -> usize {
-        usize::from(self.end)
-    }
-
     /// The octets, `None` where there are none.
     #[inline]
     pub(crate) fn of(self, payload: &[u8]) -> Option<&[u8]> {

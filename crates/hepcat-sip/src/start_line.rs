@@ -1,9 +1,8 @@
 //! The first line: a request line or a status line, as far as either can be recognised.
 
-use memchr::memchr;
-
 use crate::{
     DefectKind,
+    find::first_of,
     line::{is_space, trim},
     span::Span,
 };
@@ -39,7 +38,7 @@ pub(crate) fn read(head: &[u8]) -> Option<Found> {
         .iter()
         .position(|octet| !is_space(*octet) && *octet != 0)?;
     let rest = head.get(start..)?;
-    let (line, next, bare_lf) = match memchr(b'\n', rest) {
+    let (line, next, bare_lf) = match first_of([b'\n'], rest) {
         Some(lf) => (
             rest.get(..lf)?,
             start + lf + 1,
@@ -140,7 +139,7 @@ fn is_sip_uri(text: &[u8]) -> bool {
 
 /// RFC 3261 §25.1, `token`.
 fn is_token(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&octet)
+    octet.is_ascii_uppercase() || octet.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&octet)
 }
 
 fn word_after(line: &[u8], at: usize) -> usize {
@@ -149,10 +148,7 @@ fn word_after(line: &[u8], at: usize) -> usize {
 
 fn end_of_word(line: &[u8], at: usize) -> usize {
     let rest = line.get(at..).unwrap_or_default();
-    at + rest
-        .iter()
-        .position(|octet| is_space(*octet))
-        .unwrap_or(rest.len())
+    at + first_of([b' ', b'\t', b'\r'], rest).unwrap_or(rest.len())
 }
 
 fn skip_space(line: &[u8], at: usize) -> usize {

@@ -5,25 +5,18 @@ use crate::{
     param,
 };
 
-/// The first of the Vias in `value`.
-pub(crate) fn topmost(value: &[u8]) -> &[u8] {
-    match param::split(value, b',') {
-        Some((first, _)) => first,
-        None => value,
-    }
-}
-
-/// The transport token, space around the slashes allowed.
+/// The transport token of the first Via, space around the slashes allowed.
 pub(crate) fn transport(via: &[u8]) -> Option<&[u8]> {
     let (_, rest) = param::split_once(via, b'/')?;
     let (_, rest) = param::split_once(rest, b'/')?;
     rest.trim_ascii_start()
-        .split(|octet| is_space(*octet) || *octet == b';')
+        .split(|octet| is_space(*octet) || matches!(octet, b';' | b','))
         .next()
         .map(trim)
         .filter(|token| !token.is_empty())
 }
 
-pub(crate) fn branch(via: &[u8]) -> Option<&[u8]> {
-    param::value(via, b"branch")
+/// The branch of the first of the Vias in `vias`.
+pub(crate) fn branch(vias: &[u8]) -> Option<&[u8]> {
+    param::value(vias, b"branch", Some(b','))
 }

@@ -6,7 +6,7 @@ use crate::{NameAddr, Scan, Uri, scan};
 ///
 /// # Panics
 /// When a promise is broken: that is the finding.
-pub fn scan_anything(payload: &[u8]) {
+pub fn sip_scan(payload: &[u8]) {
     let Some(sip) = scan(payload) else { return };
     for slice in answers(&sip) {
         assert!(lies_in(payload, slice), "a slice of something else");
