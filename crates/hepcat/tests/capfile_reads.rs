@@ -331,3 +331,60 @@ fn hex_text_and_raw_frames_are_told_apart_and_read() {
     assert_eq!(items.len(), 2);
     assert!(items.iter().all(|i| i.octets == frame));
 }
+
+#[test]
+fn streams_of_real_senders_come_out_frame_by_frame_from_disordered_segments() {
+    let vectors = hepcat_testkit::vectors();
+    let streams: Vec<_> = vectors.iter().filter(|v| v.is_stream()).collect();
+    assert!(streams.len() >= 4);
+    for vector in streams {
+        let mut packets = vec![tcp(&segment(u32::MAX - 700, "S"), b"")];
+        let first = (u32::MAX - 700).wrapping_add(1);
+        let mut sequence = first;
+        for piece in vector.octets.chunks(333) {
+            packets.push(tcp(&segment(sequence, "A"), piece));
+            sequence = sequence.wrapping_add(u32::try_from(piece.len()).unwrap());
+        }
+        // Neighbours change places, and every fifth packet comes twice.
+        let (_, rest) = packets.split_at_mut(1);
+        rest.chunks_mut(2).for_each(<[_]>::reverse);
+        let packets = packets
+            .iter()
+            .enumerate()
+            .flat_map(|(n, packet)| vec![packet.clone(); if n % 5 == 4 { 2 } else { 1 }]);
+        let (items, input) = read(pcap(ETHERNET, &every_second(packets.collect())));
+        let messages = vector.entry["messages"].as_array().unwrap();
+        assert_eq!(items.len(), messages.len(), "{}: {input:?}", vector.file);
+        for (item, message) in items.iter().zip(messages) {
+            let length = message["inner_bytes"]
+                .as_u64()
+                .or_else(|| message["length"].as_u64());
+            assert_eq!(Some(item.octets.len() as u64), length);
+            assert_eq!(item.gzipped, message.get("inner_bytes").is_some());
+        }
+        assert_eq!(input.report().tcp_gap_octets, 0);
+    }
+}
+
+#[test]
+fn what_flows_hold_back_together_is_bounded() {
+    // Each flow has a hole in front of 60,000 octets.
+    let payload = vec![b'x'; 60_000];
+    let packets = (0..2_000_u16).flat_map(|n| {
+        let at = |sequence| Tcp {
+            source_port: 10_000 + n,
+            ..segment(sequence, "A")
+        };
+        [
+            (0, tcp(&at(1), b"INVITE sip:a SIP/2.0\r\n")),
+            (0, tcp(&at(1_000), &payload)),
+        ]
+    });
+    let mut file = pcap_header(ETHERNET);
+    for (micros, packet) in packets {
+        file.extend_from_slice(&pcap_record(micros, &packet, packet.len()));
+    }
+    let (_, input) = read(file);
+    // 120 MB were offered to be held; 64 MiB may be.
+    assert!(input.report().flows_evicted > 0, "{input:?}");
+}

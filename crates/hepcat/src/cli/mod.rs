@@ -49,7 +49,7 @@ pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let command = arguments
         .command
-        .unwrap_or(Command::Run(run::RunArgs::default()));
+        .unwrap_or_else(|| Command::Run(run::RunArgs::default()));
     let usual = match command {
         Command::Run(_) => "info",
         _ => "error",

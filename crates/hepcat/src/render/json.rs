@@ -133,15 +133,6 @@ pub fn to_line(value: &Value, to: &mut impl Write) -> io::Result<()> {
     to.write_all(b"\n")
 }
 
-/// Writes a value indented by two spaces.
-///
-/// # Errors
-/// Those of the writer.
-pub fn to_pretty(value: &Value, to: &mut impl Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *to, value)?;
-    to.write_all(b"\n")
-}
-
 fn version_of(frame: &[u8]) -> Option<u8> {
     use hepcat_wire::Sniffed;
     match sniff(frame) {

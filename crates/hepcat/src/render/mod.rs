@@ -18,10 +18,7 @@ use jiff::Timestamp;
 
 pub use arrival::{arrival_json, arrival_summary};
 pub use explain::{fault as explain_fault, message as explain_message};
-pub use json::{
-    Contents, fault as json_fault, message as json_message, to_line as json_line,
-    to_pretty as json_pretty,
-};
+pub use json::{Contents, fault as json_fault, message as json_message, to_line as json_line};
 pub use line::{Palette, Summary};
 pub use text::{escape, escape_str};
 
