@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use hepcat_net::{Envelope, Origin, Unparsable};
 use hepcat_sip::{Scan, Uri};
-use hepcat_wire::{Payload, ProtocolType, trim_nul};
+use hepcat_wire::{Payload, trim_nul};
 
 use super::{
     field::{Field, UNPARSABLE},
@@ -54,16 +54,9 @@ impl<'a> MessageView<'a> {
     /// The scan of the payload, made now if it was not before; `None` where the payload is not SIP.
     #[must_use]
     pub fn sip(&self) -> Option<&Scan<'a>> {
+        // Whatever the protocol type says: relays rewrite it, and what is shown as SIP can be asked as SIP.
         self.sip
-            .get_or_init(|| {
-                let claimed = self.envelope.message.protocol_type();
-                let payload = self.payload?;
-                // No type at all is a sender's omission, not a statement.
-                claimed
-                    .is_none_or(|t| t == ProtocolType::SIP)
-                    .then(|| hepcat_sip::scan(payload))
-                    .flatten()
-            })
+            .get_or_init(|| hepcat_sip::scan(self.payload?))
             .as_ref()
     }
 
