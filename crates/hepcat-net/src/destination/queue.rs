@@ -286,6 +286,8 @@ impl Queue {
         if std::mem::take(&mut state.disconnect) {
             return Next::Disconnect;
         }
+        // As with frames: half of the bound stays free to move while a write is stuck.
+        let max_octets = max_octets.min(self.max_octets / 2);
         let mut octets = 0;
         while flight.len() < self.max_flight
             && let Some(frame) = state.waiting.front()

@@ -142,10 +142,8 @@ impl ClientTls {
         }
     }
 
-    /// What to connect with now: read anew where a file has changed.
-    ///
-    /// # Errors
-    /// Why the changed files cannot be used, beside the configuration that stays in use.
+    /// What to connect with now: read anew where a file has changed. Where the changed files cannot be
+    /// used, why not, told once for each change, beside the earlier configuration.
     pub(crate) async fn current(&self) -> (Arc<ClientConfig>, Option<TlsError>) {
         let this = self.clone();
         let fault = tokio::task::spawn_blocking(move || this.reload_if_changed())
@@ -157,12 +155,11 @@ impl ClientTls {
 
     fn reload_if_changed(&self) -> Result<(), TlsError> {
         let stamps = self.0.settings.stamps();
-        if *self.0.stamps.lock() == stamps {
+        if std::mem::replace(&mut *self.0.stamps.lock(), stamps.clone()) == stamps {
             return Ok(());
         }
         let config = self.0.settings.build(&self.0.provider)?;
         self.0.config.store(Arc::new(config));
-        *self.0.stamps.lock() = stamps;
         Ok(())
     }
 }

@@ -181,7 +181,16 @@ async fn files_that_change_are_used_at_the_next_attempt() {
     refused_with(&rig, "tls", "do not trust").await;
     fs::copy(next.ca_file(), &trusted).expect("copied");
     assert_eq!(collector.wait_for(1), frames(0..1));
-    rig.until("up", |stats| stats.state == LinkState::Up).await;
+    rig.until_up().await;
+
+    fs::write(&trusted, "no longer PEM").expect("written");
+    collector.close_connections();
+    rig.until("connected again", |stats| {
+        stats.link.disconnects == 1 && stats.state == LinkState::Up
+    })
+    .await;
+    rig.destination.offer(frames(1..2));
+    assert_eq!(collector.wait_for(2), frames(0..2));
 }
 
 #[test]
