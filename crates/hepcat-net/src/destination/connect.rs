@@ -24,6 +24,10 @@ use crate::tls::{ClientTls, TlsFailure};
 /// to cost no throughput at this size.
 const MAX_UNSENT: u32 = 256 << 10;
 
+/// The longest pauses that Linux takes: 32,767 s, and 2^31 - 1 ms.
+const MAX_KEEPALIVE: Duration = Duration::from_secs(32_767);
+const MAX_USER_TIMEOUT: Duration = Duration::from_millis(0x7fff_ffff);
+
 /// A connection, plain or not.
 #[derive(Debug)]
 pub(super) enum Connection {
@@ -86,11 +90,11 @@ fn prepare(stream: &TcpStream, peer_timeout: Duration) -> io::Result<()> {
     socket.set_tcp_notsent_lowat(MAX_UNSENT)?;
     // First probe after half the time, two more in the rest.
     let keepalive = TcpKeepalive::new()
-        .with_time((peer_timeout / 2).max(Duration::from_secs(1)))
-        .with_interval((peer_timeout / 6).max(Duration::from_secs(1)))
+        .with_time((peer_timeout / 2).clamp(Duration::from_secs(1), MAX_KEEPALIVE))
+        .with_interval((peer_timeout / 6).clamp(Duration::from_secs(1), MAX_KEEPALIVE))
         .with_retries(3);
     socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_user_timeout(Some(peer_timeout))
+    socket.set_tcp_user_timeout(Some(peer_timeout.min(MAX_USER_TIMEOUT)))
 }
 
 async fn handshake(

@@ -10,6 +10,13 @@ use super::{LinkError, LinkState, Shared};
 /// at once is backed off from as well.
 const STABLE: Duration = Duration::from_secs(5);
 
+/// When `limit` from `start` is over; for a limit beyond what a clock can say, in thirty years.
+pub(super) fn deadline(start: Instant, limit: Duration) -> Instant {
+    start
+        .checked_add(limit)
+        .unwrap_or_else(|| start + Duration::from_hours(30 * 365 * 24))
+}
+
 /// Failures in a row, and when the link last came up.
 #[derive(Debug, Default)]
 pub(super) struct Retry {

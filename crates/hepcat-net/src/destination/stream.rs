@@ -20,7 +20,7 @@ use super::{
     config::LinkKind,
     connect::{Connection, connect},
     queue::Next,
-    retry::{Go, Retry, attempt},
+    retry::{Go, Retry, attempt, deadline},
 };
 use crate::tls::TlsFailure;
 
@@ -181,13 +181,13 @@ impl<'a> Session<'a> {
     async fn write_stalled(&mut self) -> Result<Go, LinkError> {
         let shared = self.shared;
         let stalled = Instant::now();
-        let slow_at = stalled + shared.config.mode.local_write_timeout();
+        let slow_at = deadline(stalled, shared.config.mode.local_write_timeout());
         let mut slow = false;
         let outcome = loop {
             let give_up_at = shared
                 .queue
                 .producer_waits_since()
-                .map(|since| since.max(stalled) + shared.config.send_timeout);
+                .map(|since| deadline(since.max(stalled), shared.config.send_timeout));
             let alarm = match (slow, give_up_at) {
                 (false, Some(give_up_at)) => Some(slow_at.min(give_up_at)),
                 (false, None) => Some(slow_at),

@@ -19,7 +19,7 @@ use super::{
     DropReason, LinkError, LinkState, Shared,
     connect::resolve_host,
     queue::Next,
-    retry::{Go, Retry, attempt},
+    retry::{Go, Retry, attempt, deadline},
 };
 
 /// Most octets in flight.
@@ -295,7 +295,7 @@ impl Session<'_> {
     async fn writable(&mut self) -> Result<Go, LinkError> {
         let shared = self.shared;
         let stalled = Instant::now();
-        let slow_at = stalled + shared.config.mode.local_write_timeout();
+        let slow_at = deadline(stalled, shared.config.mode.local_write_timeout());
         let mut slow = false;
         let outcome = loop {
             tokio::select! {

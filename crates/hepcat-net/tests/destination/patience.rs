@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hepcat_net::{
     DestinationConfig,
-    destination::{LinkState, SendMode},
+    destination::{LinkState, QueueConfig, SendMode, WhenFull},
 };
 use hepcat_testkit::{Behaviour, FakeCollector};
 
@@ -41,10 +41,7 @@ async fn a_first_attempt_counts_as_connecting_for_a_while_and_then_as_down() {
 async fn a_write_that_stays_pending_makes_the_destination_slow_and_what_follows_postponed() {
     let collector = FakeCollector::tcp();
     collector.set_behaviour(Behaviour::NeverRead);
-    let rig = Rig::start(
-        tcp(collector.address())
-            .queue(hepcat_net::destination::QueueConfig::default().max_octets(None)),
-    );
+    let rig = Rig::start(tcp(collector.address()).queue(QueueConfig::default().max_octets(None)));
     rig.until_up().await;
     rig.destination.offer(long_frames(0..300));
     rig.until("slow", |stats| stats.state == LinkState::Slow)
@@ -91,4 +88,34 @@ async fn a_peer_that_takes_nothing_for_the_peer_timeout_is_given_up() {
     let error = rig.stats().last_error.expect("an error");
     assert_eq!(error.reason, "lost");
     assert!(error.words.contains("timed out"), "{}", error.words);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn limits_beyond_any_clock_are_no_limits() {
+    let collector = FakeCollector::tcp();
+    collector.set_behaviour(Behaviour::NeverRead);
+    let for_ever = Duration::MAX;
+    let config = tcp(collector.address())
+        .mode(SendMode::asynchronous(for_ever, for_ever))
+        .send_timeout(for_ever)
+        .connect_timeout(for_ever)
+        .peer_timeout(for_ever)
+        .queue(
+            QueueConfig::default()
+                .max_frames(4)
+                .when_full(WhenFull::Block),
+        );
+    let rig = Rig::start(config);
+    rig.until_up().await;
+    let destination = std::sync::Arc::clone(&rig.destination);
+    let producer = rig.tasks.spawn(async move {
+        destination.offer_wait(long_frames(0..250)).await;
+    });
+    rig.until("stuck", |stats| stats.ledger.queued > 2).await;
+    collector.set_behaviour(Behaviour::Collect);
+    tokio::time::timeout(crate::rig::PATIENCE, producer)
+        .await
+        .expect("gets on")
+        .expect("and does not panic");
+    assert_eq!(collector.wait_for(250).len(), 250);
 }
