@@ -50,11 +50,8 @@ pub(super) async fn run(arguments: RunArgs) -> ExitCode {
         welcome(&node);
     }
     notify(&[sd_notify::NotifyState::Ready]);
-    loop {
-        match signals.next().await {
-            Request::Reload => reload(&arguments, &node).await,
-            Request::Stop => break,
-        }
+    while signals.next().await == Request::Reload {
+        reload(&arguments, &node).await;
     }
     notify(&[sd_notify::NotifyState::Stopping]);
     let report = node.stop().await;

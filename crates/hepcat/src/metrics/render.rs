@@ -9,7 +9,7 @@ use axum::{
 };
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, NoLabelSet, text},
+    encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text},
     metrics::MetricType,
     registry::Registry,
 };
@@ -85,14 +85,21 @@ impl Writer<'_> {
         };
         let mut family = self.0.encode_descriptor(name, metric.help, None, kind)?;
         for (values, value) in samples {
-            let labels: Vec<_> = metric.labels.iter().copied().zip(values).collect();
-            let mut sample = family.encode_family(&labels)?;
-            match metric.kind {
-                Kind::Counter => sample.encode_counter::<NoLabelSet, _, u64>(&value, None)?,
-                Kind::Gauge => sample.encode_gauge(&value)?,
+            if metric.labels.is_empty() {
+                encode(&mut family, metric.kind, value)?;
+                continue;
             }
+            let labels: Vec<_> = metric.labels.iter().copied().zip(values).collect();
+            encode(&mut family.encode_family(&labels)?, metric.kind, value)?;
         }
         Ok(())
+    }
+}
+
+fn encode(encoder: &mut MetricEncoder<'_>, kind: Kind, value: u64) -> fmt::Result {
+    match kind {
+        Kind::Counter => encoder.encode_counter::<NoLabelSet, _, u64>(&value, None),
+        Kind::Gauge => encoder.encode_gauge(&value),
     }
 }
 

@@ -53,7 +53,9 @@ impl Node {
         for removed in removed_destinations {
             self.retire(removed, config.shutdown.drain_limit);
         }
-        announce_queues(&config);
+        for note in config.notes() {
+            tracing::info!("{note}");
+        }
     }
 
     fn serve_http(self: &Arc<Self>, spec: &config::Http, server: HttpServer) {
@@ -230,19 +232,4 @@ pub(super) async fn drain(sinks: &[Arc<DestinationSink>], limit: Duration) -> Ve
         .into_iter()
         .filter(|(_, lost)| *lost > 0)
         .collect()
-}
-
-/// Says once that a default is not the documented one.
-fn announce_queues(config: &Config) {
-    if let Some(destination) = config
-        .destinations
-        .iter()
-        .find(|one| one.queue.frames_by_default)
-    {
-        tracing::info!(
-            frames = destination.queue.frames,
-            documented = 32,
-            "queues are larger than the documented default: set hep_async_max_postponed_chunks for another bound"
-        );
-    }
 }

@@ -24,10 +24,6 @@ impl Inflated {
 
 /// One frame under examination. Lives as long as the look at it; copies nothing but what it inflates.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made on the stack, and nearly always a message"
-)]
 pub enum Capture<'a> {
     /// It decoded.
     Message(MessageView<'a>),

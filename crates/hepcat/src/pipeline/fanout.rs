@@ -49,7 +49,7 @@ impl Form {
 
     fn in_version(&self, envelope: &Envelope) -> Result<Bytes, EncodeError> {
         let message = &envelope.message;
-        let version = self.version.unwrap_or(message.version());
+        let version = self.version.unwrap_or_else(|| message.version());
         if version == message.version() {
             return Ok(message.inner().slice(..message.as_frame().len()));
         }

@@ -1,0 +1,240 @@
+//! What the node says over HTTP, and to whom.
+
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    process::Command,
+    time::Duration,
+};
+
+use hepcat_testkit::{FakeAgent, FakeCollector, NodeProcess, frame};
+use serde_json::Value;
+
+const HEPCAT: &str = env!("CARGO_BIN_EXE_hepcat");
+
+const NODE: &str = r#"
+[http]
+listen = "127.0.0.1:0"
+[[listener]]
+name = "udp"
+socket = "hep_udp:127.0.0.1:0"
+[[listener]]
+name = "tcp"
+socket = "hep_tcp:127.0.0.1:0"
+"#;
+
+/// The whole answer to a request written by hand.
+fn ask(address: SocketAddr, request: &str) -> String {
+    let mut stream = connect(address, request);
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+fn connect(address: SocketAddr, request: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).expect("the node listens");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .expect("a time limit");
+    write!(stream, "{request}\r\nConnection: close\r\n\r\n").expect("the request is sent");
+    stream
+}
+
+#[test]
+fn health_and_readiness_answer() {
+    let node = NodeProcess::start(HEPCAT, NODE);
+    assert_eq!(node.get("/healthz"), (200, "ok\n".to_owned()));
+    assert_eq!(node.get("/readyz"), (200, "ready\n".to_owned()));
+}
+
+#[test]
+fn a_request_for_another_host_is_refused_so_that_no_page_elsewhere_can_ask() {
+    let node = NodeProcess::start(HEPCAT, NODE);
+    let answer = ask(
+        node.http_address(),
+        "GET /metrics HTTP/1.1\r\nHost: rebound.example",
+    );
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    assert!(answer.contains("application/problem+json"), "{answer}");
+    assert!(!answer.contains("hepcat_"), "{answer}");
+}
+
+#[test]
+fn metrics_show_the_ledger_of_a_listener_its_agent_and_a_sink() {
+    let collector = FakeCollector::tcp();
+    let text = format!(
+        "{NODE}[[destination]]\nname = \"homer\"\nsocket = \"hep_tcp:{}\"\n",
+        collector.address()
+    );
+    let node = NodeProcess::start(HEPCAT, &text);
+    let mut meta = frame::Meta::default();
+    meta.capture_id = 4321;
+    FakeAgent::udp(node.listener("udp")).send(&meta.v3(b"OPTIONS sip:a SIP/2.0\r\n\r\n"));
+    assert_eq!(collector.wait_for(1).len(), 1);
+    let _delivered =
+        node.wait_for_status("delivered", |status| status["sinks"][0]["delivered"] == 1);
+    let metrics = node.metrics();
+    for line in [
+        "hepcat_build_info{version=\"0.1.0\"} 1",
+        "hepcat_listener_frames_received_total{listener=\"udp\"} 1",
+        "hepcat_listener_frames_received_total{listener=\"tcp\"} 0",
+        "hepcat_agent_frames_routed_total{agent=\"127.0.0.1\",capture_id=\"4321\"} 1",
+        "hepcat_sink_frames_delivered_total{sink=\"homer\"} 1",
+        "hepcat_sink_frames_dropped_total{sink=\"homer\",reason=\"queue_full_oldest\"} 0",
+        "hepcat_destination_up{destination=\"homer\"} 1",
+        "hepcat_ledger_unaccounted 0",
+    ] {
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "no `{line}` in\n{metrics}"
+        );
+    }
+}
+
+#[test]
+fn every_metric_is_documented_and_every_documented_one_exists() {
+    let names: BTreeSet<&str> = hepcat::metrics::names::ALL
+        .iter()
+        .map(|metric| metric.name)
+        .collect();
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
+    let docs = std::fs::read_to_string(docs).expect("docs/metrics.md");
+    let documented: BTreeSet<&str> = docs
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    assert_eq!(documented, names);
+    for metric in hepcat::metrics::names::ALL {
+        let row = docs
+            .lines()
+            .find(|line| line.contains(&format!("`{}`", metric.name)));
+        for label in metric.labels {
+            assert!(
+                row.is_some_and(|row| row.contains(label)),
+                "{}: label {label}",
+                metric.name
+            );
+        }
+    }
+}
+
+#[test]
+fn live_messages_arrive_as_events_for_those_that_the_query_fits() {
+    let node = NodeProcess::start(HEPCAT, NODE);
+    let stream = connect(
+        node.http_address(),
+        "GET /api/v1/live?q=call_id:wanted@live HTTP/1.1\r\nHost: localhost",
+    );
+    let mut lines = BufReader::new(stream)
+        .lines()
+        .map(|line| line.expect("a line"));
+    assert_eq!(lines.next().as_deref(), Some("HTTP/1.1 200 OK"));
+    let mut agent = FakeAgent::tcp(node.listener("tcp"));
+    for call_id in ["other@live", "wanted@live"] {
+        agent.send(&frame::sip_v3(frame::sip_options(call_id)));
+    }
+    let data = lines.find_map(|line| line.strip_prefix("data: ").map(str::to_owned));
+    let message: Value = serde_json::from_str(&data.expect("an event")).expect("JSON");
+    assert_eq!(message["sip"]["call_id"], "wanted@live", "{message:#}");
+    assert_eq!(message["listener"], "tcp");
+    assert_eq!(message["agent"], "127.0.0.1");
+}
+
+#[test]
+fn a_query_with_a_fault_is_answered_in_words() {
+    let node = NodeProcess::start(HEPCAT, NODE);
+    let (code, body) = node.get("/api/v1/live?q=colour:red");
+    assert_eq!(code, 400);
+    let problem: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(problem["type"], "/problems/query");
+    assert!(
+        problem["detail"]
+            .as_str()
+            .is_some_and(|words| words.contains("colour")),
+        "{body}"
+    );
+}
+
+#[test]
+fn metrics_beyond_loopback_want_their_token_and_show_nothing_else() {
+    let token = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(token.path(), "scrape-me\n").expect("the token is written");
+    let text = NODE.replace(
+        "[[listener]]\nname = \"udp\"",
+        &format!(
+            "metrics_listen = \"127.0.0.1:0\"\nmetrics_token_file = \"{}\"\n[[listener]]\nname = \"udp\"",
+            token.path().display()
+        ),
+    );
+    let node = NodeProcess::start(HEPCAT, &text);
+    let line = node.wait_for_output("serving metrics beyond loopback");
+    let address = line
+        .rsplit("address=")
+        .next()
+        .and_then(|rest| rest.trim().parse().ok());
+    let address: SocketAddr = address.unwrap_or_else(|| panic!("no address in: {line}"));
+    let get = |path: &str, more: &str| {
+        ask(
+            address,
+            &format!("GET {path} HTTP/1.1\r\nHost: metrics.example{more}"),
+        )
+    };
+    assert!(get("/metrics", "").starts_with("HTTP/1.1 401"));
+    assert!(get("/metrics", "\r\nAuthorization: Bearer scrape-m").starts_with("HTTP/1.1 401"));
+    let answer = get("/metrics", "\r\nAuthorization: Bearer scrape-me");
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("hepcat_build_info"),
+        "{answer}"
+    );
+    assert!(
+        get("/api/v1/status", "\r\nAuthorization: Bearer scrape-me").starts_with("HTTP/1.1 404")
+    );
+}
+
+#[test]
+fn doctor_says_in_words_what_is_wrong_and_exits_1() {
+    let refusing = FakeCollector::refusing();
+    let text = format!(
+        "{NODE}[[destination]]\nname = \"homer\"\nsocket = \"hep_tcp:{}\"\n",
+        refusing.address()
+    );
+    let node = NodeProcess::start(HEPCAT, &text);
+    FakeAgent::udp(node.listener("udp")).send(&frame::sip_v3(frame::sip_options("x@doctor")));
+    let _down = node.wait_for_status("down", |status| {
+        status["sinks"][0]["destination"]["last_error"].is_string()
+            && status["sinks"][0]["queued"] == 1
+    });
+    let doctor = Command::new(HEPCAT)
+        .args([
+            "doctor",
+            "--node",
+            &format!("http://{}", node.http_address()),
+        ])
+        .output()
+        .expect("hepcat runs");
+    let words = String::from_utf8_lossy(&doctor.stdout);
+    assert_eq!(doctor.status.code(), Some(1), "{words}");
+    for part in [
+        "listener udp: 1 frames received",
+        "has received nothing",
+        "destination homer",
+        "refused",
+        "1 frames wait",
+        "ledger: 1 frames received = 1 routed",
+    ] {
+        assert!(words.contains(part), "no `{part}` in:\n{words}");
+    }
+}
+
+#[test]
+fn doctor_says_that_no_node_answers() {
+    let nobody = FakeCollector::refusing();
+    let doctor = Command::new(HEPCAT)
+        .args(["doctor", "--node", &format!("http://{}", nobody.address())])
+        .output()
+        .expect("hepcat runs");
+    assert_eq!(doctor.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&doctor.stderr);
+    assert!(words.contains("Is the node running?"), "{words}");
+}
