@@ -31,10 +31,20 @@ impl Seen {
 pub(super) const KNOWN: bool = cfg!(target_os = "linux");
 
 impl DropCount {
+    /// From the socket's first datagram on.
     pub(super) fn new(socket: &Arc<UdpSocket>) -> Self {
         Self {
             socket: Arc::downgrade(socket),
             seen: Mutex::default(),
+        }
+    }
+
+    /// From now on: what was dropped before is counted by whoever read the socket then.
+    pub(super) fn from_now_on(socket: &Arc<UdpSocket>) -> Self {
+        let last = kernel_count(socket).unwrap_or(0);
+        Self {
+            socket: Arc::downgrade(socket),
+            seen: Mutex::new(Seen { last, total: 0 }),
         }
     }
 

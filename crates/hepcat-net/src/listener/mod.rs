@@ -151,7 +151,18 @@ fn bind_udp(
         .into_iter()
         .map(|socket| UdpSocket::from_std(socket).map(Arc::new))
         .collect::<io::Result<Vec<_>>>()?;
-    Ok((BoundSocket::Udp { sockets, buffer }, local))
+    let count = if running.is_empty() {
+        DropCount::new
+    } else {
+        DropCount::from_now_on
+    };
+    let drops = sockets.iter().map(count).collect();
+    let socket = BoundSocket::Udp {
+        sockets,
+        drops,
+        buffer,
+    };
+    Ok((socket, local))
 }
 
 fn bind_stream(
@@ -188,6 +199,7 @@ pub struct BoundListener {
 enum BoundSocket {
     Udp {
         sockets: Vec<Arc<UdpSocket>>,
+        drops: Arc<[DropCount]>,
         buffer: ReceiveBuffer,
     },
     Stream {
@@ -236,8 +248,11 @@ impl BoundListener {
             part: Part::Nothing,
         };
         match self.socket {
-            BoundSocket::Udp { sockets, buffer } => {
-                let drops: Arc<[DropCount]> = sockets.iter().map(DropCount::new).collect();
+            BoundSocket::Udp {
+                sockets,
+                drops,
+                buffer,
+            } => {
                 let shared = sockets.iter().map(Arc::downgrade).collect();
                 for (at, socket) in sockets.into_iter().enumerate() {
                     let template = Origin::new(self.id, self.transport, self.local, self.local);

@@ -6,6 +6,7 @@
 
 mod datagrams_arrive_as_they_were_sent;
 mod rig;
+mod settings_change_without_letting_go_of_the_address;
 mod streams_are_framed_however_they_are_cut;
 mod streams_have_limits;
 mod tls_connections_are_who_they_say;

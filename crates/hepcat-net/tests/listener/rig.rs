@@ -150,6 +150,21 @@ impl Rig {
         }
     }
 
+    /// Other settings for the sockets of `self`, which goes on until it is stopped.
+    pub(crate) fn taken_over(&self, config: ListenerConfig) -> Self {
+        let tasks = TaskTracker::new();
+        let stop = CancellationToken::new();
+        let recorder = Recorder::new();
+        let bound = Listener::take_over(config, &self.listener).unwrap();
+        let listener = bound.serve(Arc::clone(&recorder), &tasks, stop.clone());
+        Self {
+            recorder,
+            listener,
+            tasks,
+            stop,
+        }
+    }
+
     pub(crate) fn udp() -> Self {
         Self::new(ListenerConfig::udp(ListenerId(7), loopback()))
     }
