@@ -1,6 +1,6 @@
 //! `cargo xtask long NAME`: the full form of suites of which `test` runs a short one.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
@@ -76,8 +76,17 @@ fn fuzz(seconds: u64, only: Option<&str>) -> Result<bool> {
         if only.is_some_and(|only| !target.contains(only)) {
             continue;
         }
-        let limit = format!("-max_total_time={seconds}");
-        let mut command = cargo(&["fuzz", "run", &target, "--", &limit, "-print_final_stats=1"]);
+        let found = directory.join("corpus").join(&target);
+        fs::create_dir_all(&found)?;
+        let seeds = root().join("testdata/fuzz").join(&target);
+        let mut command = cargo(&["fuzz", "run", &target]);
+        command.arg(found);
+        if seeds.is_dir() {
+            command.arg(seeds);
+        }
+        command
+            .args(["--", "-max_len=70000", "-print_final_stats=1"])
+            .arg(format!("-max_total_time={seconds}"));
         command.env("RUSTC_BOOTSTRAP", "1");
         passed &= succeeds(&mut command)?;
     }
