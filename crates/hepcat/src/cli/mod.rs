@@ -7,6 +7,7 @@ mod exit;
 mod node;
 mod run;
 mod send;
+mod tail;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Replays captures and HEP dumps as HEP.
     Send(Box<send::SendArgs>),
+    /// Shows messages of a running node as they come, one line each.
+    Tail(tail::TailArgs),
 }
 
 /// Reads the command line and does what it says.
@@ -61,6 +64,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Run(run) => wait_for(run::run(run)),
         Command::Doctor(doctor) => wait_for(doctor::run(doctor)),
         Command::Send(send) => wait_for(send::run(*send)),
+        Command::Tail(tail) => wait_for(tail::run(tail)),
     }
 }
 
