@@ -87,4 +87,18 @@ mod tests {
         assert_eq!(from_hex("0a0"), None);
         assert_eq!(from_hex("0g"), None);
     }
+
+    #[test]
+    fn every_vector_has_the_octets_that_its_entry_counts() {
+        let vectors = vectors();
+        assert!(vectors.len() > 100);
+        for vector in vectors {
+            assert_eq!(
+                vector.entry["bytes"],
+                vector.octets.len(),
+                "{}",
+                vector.file
+            );
+        }
+    }
 }
