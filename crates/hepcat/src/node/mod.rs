@@ -1,6 +1,6 @@
 //! The running node: started, reloaded and stopped as a whole.
 //!
-//! Everything is prepared before anything changes: [`prepare`] binds new sockets and loads certificates
+//! Everything is prepared before anything changes: `prepare` binds new sockets and loads certificates
 //! and collects all that is wrong; only then does [`Node`] commit. What did not change in the
 //! configuration keeps running untouched.
 

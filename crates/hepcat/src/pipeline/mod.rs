@@ -1,6 +1,6 @@
 //! From a received batch to sinks: count it, decide about each frame, hand it over, count that.
 //!
-//! Read [`intake`] first: [`intake::Pipeline`] is the handler that every listener calls.
+//! Read `intake` first: [`intake::Pipeline`] is the handler that every listener calls.
 
 pub mod agents;
 mod capture;
