@@ -2,7 +2,7 @@
 
 use crate::{
     chunk::ChunkType,
-    defects::{Defect, Defects},
+    defects::Defects,
     error::{DecodeError, DecodeErrorKind},
     time::ByteOrder,
     v3, v12,
@@ -61,63 +61,81 @@ pub(crate) const fn slot(chunk_type: ChunkType) -> usize {
     }
 }
 
-/// Offsets of the values of the known fields, with what else the pass found. Versions 1 and 2 use the slots of the
-/// chunks that mean the same, so that most accessors need not ask for the version.
+/// No such field: no value starts two octets behind this in a frame of at most 65,535.
+const ABSENT: u16 = u16::MAX;
+
+/// Where the known fields stand, with what else the pass found. Versions 1 and 2 use the slots of the chunks that mean
+/// the same, so that most accessors need not ask for the version.
 #[derive(Clone, Copy)]
 pub(crate) struct FieldMap {
-    /// Offset of the value from the start of the frame; 0 is absent, for no value stands there.
-    values: [u16; SLOTS],
+    /// From the start of the frame to the two octets in front of the value, which in version 3 are the chunk length.
+    /// An absent field and one beyond the end are then told by the same comparison.
+    places: [u16; SLOTS],
     pub(crate) frame_len: u16,
     pub(crate) version: Version,
     pub(crate) defects: Defects,
     pub(crate) addresses: Option<AddressFamily>,
-    /// Of the time block of version 2, decided without knowing when the frame arrived.
+    /// Of time and, in version 2, capture agent ID; there it is decided without knowing when the frame arrived.
     pub(crate) byte_order: ByteOrder,
 }
 
 impl FieldMap {
-    pub(crate) const fn new(version: Version, frame_len: u16) -> Self {
+    /// Nothing found yet.
+    #[inline]
+    pub(crate) const fn new() -> Self {
         Self {
-            values: [0; SLOTS],
-            frame_len,
-            version,
+            places: [ABSENT; SLOTS],
+            frame_len: 0,
+            version: Version::V3,
             defects: Defects::NONE,
             addresses: None,
-            byte_order: ByteOrder::Little,
+            byte_order: ByteOrder::Big,
         }
     }
 
-    /// Finds the fields of one datagram or deframed frame.
+    /// Finds the fields of one datagram or deframed frame. It fills the map in its place, because moving what was just
+    /// written in pieces costs as much as finding it.
     #[inline]
-    pub(crate) fn read(received: &[u8], mode: Mode) -> Result<Self, DecodeError> {
+    pub(crate) fn fill(&mut self, received: &[u8], mode: Mode) -> Result<(), DecodeError> {
         match received {
             [m1, m2, m3, m4, ..] if MAGICS.contains(&[*m1, *m2, *m3, *m4]) => {
-                v3::read(received, mode)
+                v3::read(self, received, mode)
             }
-            [0x01, ..] => v12::read(received, Version::V1),
-            [0x02, ..] => v12::read(received, Version::V2),
+            [0x01, ..] => v12::read(self, received, Version::V1),
+            [0x02, ..] => v12::read(self, received, Version::V2),
             _ => Err(DecodeError::new(DecodeErrorKind::UnknownFormat, 0)),
         }
     }
 
-    /// Offset of the value in this slot, 0 where it is absent.
+    /// Where the value of this slot starts; beyond every frame where there is none.
     #[inline]
-    pub(crate) fn at(&self, slot: usize) -> usize {
-        self.values.get(slot).copied().map_or(0, usize::from)
+    pub(crate) fn value_at(&self, slot: usize) -> usize {
+        self.place(slot) + 2
     }
 
+    /// Where the length stands that is in front of the value.
+    #[inline]
+    pub(crate) fn place(&self, slot: usize) -> usize {
+        usize::from(self.places.get(slot).copied().unwrap_or(ABSENT))
+    }
+
+    #[inline]
     pub(crate) fn has(&self, chunk_type: ChunkType) -> bool {
-        self.at(slot(chunk_type)) != 0
+        self.place(slot(chunk_type)) != usize::from(ABSENT)
     }
 
-    /// Notes a value; the last of several wins.
+    /// Notes a place; the last of several wins. Tells whether there was one.
     #[inline]
-    pub(crate) fn note(&mut self, slot: usize, value_at: u16) {
-        if let Some(place) = self.values.get_mut(slot) {
-            if *place != 0 {
-                self.defects.insert(Defect::RepeatedChunk);
-            }
-            *place = value_at;
-        }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a frame has at most 65,535 octets"
+    )]
+    pub(crate) fn note(&mut self, slot: usize, place: u32) -> bool {
+        let Some(noted) = self.places.get_mut(slot) else {
+            return false;
+        };
+        let repeated = *noted != ABSENT;
+        *noted = place as u16;
+        repeated
     }
 }

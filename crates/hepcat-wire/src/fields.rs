@@ -260,13 +260,11 @@ impl<B: AsRef<[u8]>> Message<B> {
         self.value(ChunkType::EXTRA_CORRELATIONS)
     }
 
-    /// First octets of a field whose width was checked when it was noted.
+    /// A field whose width was checked when it was noted.
     #[inline]
     fn fixed<const N: usize>(&self, chunk_type: ChunkType) -> Option<[u8; N]> {
-        match self.map.at(slot(chunk_type)) {
-            0 => None,
-            at => self.octets.as_ref().get(at..)?.first_chunk().copied(),
-        }
+        let at = self.map.value_at(slot(chunk_type));
+        self.as_frame().get(at..at + N)?.try_into().ok()
     }
 
     #[inline]
@@ -283,9 +281,9 @@ impl<B: AsRef<[u8]>> Message<B> {
     #[inline]
     fn number_u32_in_block(&self, chunk_type: ChunkType) -> Option<u32> {
         let octets = self.fixed(chunk_type)?;
-        Some(match (self.map.version, self.map.byte_order) {
-            (Version::V2, ByteOrder::Little) => u32::from_le_bytes(octets),
-            _ => u32::from_be_bytes(octets),
+        Some(match self.map.byte_order {
+            ByteOrder::Little => u32::from_le_bytes(octets),
+            ByteOrder::Big => u32::from_be_bytes(octets),
         })
     }
 
@@ -298,22 +296,21 @@ impl<B: AsRef<[u8]>> Message<B> {
     }
 
     /// The low 48 bits of the eight octets of the specification, or all of the six that some would send.
+    #[inline]
     fn mac(&self, chunk_type: ChunkType) -> Option<[u8; 6]> {
-        self.value(chunk_type)?.last_chunk().copied()
+        let [_, _, m1, m2, m3, m4, m5, m6] = self.fixed::<8>(chunk_type)?;
+        Some([m1, m2, m3, m4, m5, m6])
     }
 
-    /// A field of any width: to the end of its chunk, or of the frame in versions 1 and 2.
+    /// A field of any width: to the end of its chunk.
     #[inline]
     pub(crate) fn value(&self, chunk_type: ChunkType) -> Option<&[u8]> {
-        let at = match self.map.at(slot(chunk_type)) {
-            0 => return None,
-            at => at,
+        let at = self.map.place(slot(chunk_type));
+        let &[l1, l2] = self.as_frame().get(at..at + 2)? else {
+            return None;
         };
-        if self.map.version != Version::V3 {
-            return self.as_frame().get(at..);
-        }
-        let (head, value) = self.octets.as_ref().split_at_checked(at)?;
-        let length = usize::from(u16::from_be_bytes(*head.last_chunk()?));
-        value.get(..length.checked_sub(6)?)
+        let value = at + 2;
+        let length = usize::from(u16::from_be_bytes([l1, l2]));
+        self.as_frame().get(value..value + length.checked_sub(6)?)
     }
 }

@@ -42,8 +42,9 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// declared total, and a generic chunk of the wrong width.
     #[inline]
     pub fn parse(frame: B) -> Result<Self, DecodeError> {
-        let map = FieldMap::read(frame.as_ref(), Mode::Strict)?;
-        Ok(Self { octets: frame, map })
+        let mut message = Self::unread(frame);
+        message.map.fill(message.octets.as_ref(), Mode::Strict)?;
+        Ok(message)
     }
 
     /// Decodes one datagram or deframed frame as a capture node does: what can be put up with is noted in
@@ -53,8 +54,9 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// Where the frame cannot be followed to its end; half a result is never given.
     #[inline]
     pub fn parse_lax(frame: B) -> Result<Self, DecodeError> {
-        let map = FieldMap::read(frame.as_ref(), Mode::Lax)?;
-        Ok(Self { octets: frame, map })
+        let mut message = Self::unread(frame);
+        message.map.fill(message.octets.as_ref(), Mode::Lax)?;
+        Ok(message)
     }
 
     /// As [`parse_lax`](Self::parse_lax), giving the octets back where they do not decode.
@@ -63,9 +65,18 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// As [`parse_lax`](Self::parse_lax).
     #[inline]
     pub fn try_parse_lax(frame: B) -> Result<Self, (DecodeError, B)> {
-        match FieldMap::read(frame.as_ref(), Mode::Lax) {
-            Ok(map) => Ok(Self { octets: frame, map }),
-            Err(error) => Err((error, frame)),
+        let mut message = Self::unread(frame);
+        match message.map.fill(message.octets.as_ref(), Mode::Lax) {
+            Ok(()) => Ok(message),
+            Err(error) => Err((error, message.octets)),
+        }
+    }
+
+    #[inline]
+    const fn unread(frame: B) -> Self {
+        Self {
+            octets: frame,
+            map: FieldMap::new(),
         }
     }
 
@@ -82,6 +93,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     }
 
     /// Exactly the HEP packet: without octets that follow its declared total.
+    #[inline]
     #[must_use]
     pub fn as_frame(&self) -> &[u8] {
         let received = self.octets.as_ref();
@@ -141,6 +153,10 @@ impl<B: AsRef<[u8]>> Message<B> {
     #[inline]
     #[must_use]
     pub fn payload(&self) -> Payload<'_> {
+        if self.map.version != Version::V3 {
+            let at = self.map.value_at(slot(ChunkType::PAYLOAD));
+            return Payload::Plain(self.as_frame().get(at..).unwrap_or_default());
+        }
         if let Some(octets) = self.value(ChunkType::PAYLOAD) {
             Payload::Plain(octets)
         } else if let Some(octets) = self.value(ChunkType::COMPRESSED_PAYLOAD) {
@@ -182,7 +198,7 @@ impl<B: AsRef<[u8]>> Message<B> {
             return None;
         }
         let frame = self.octets.as_ref();
-        let payload_offset = self.map.at(slot(ChunkType::PAYLOAD));
+        let payload_offset = self.map.value_at(slot(ChunkType::PAYLOAD));
         let padding = match self.map.version {
             Version::V2 => frame
                 .get(payload_offset.checked_sub(2)?..)?

@@ -49,7 +49,11 @@ pub struct HeaderV12 {
     pub payload_offset: usize,
 }
 
-pub(crate) fn read(received: &[u8], version: Version) -> Result<FieldMap, DecodeError> {
+pub(crate) fn read(
+    map: &mut FieldMap,
+    received: &[u8],
+    version: Version,
+) -> Result<(), DecodeError> {
     let too_short = |family| {
         DecodeError::new(DecodeErrorKind::TooShort, 0)
             .lengths(usize::from(payload_at(version, family)), received.len())
@@ -67,22 +71,23 @@ pub(crate) fn read(received: &[u8], version: Version) -> Result<FieldMap, Decode
         DecodeError::new(DecodeErrorKind::TooLarge, 0)
             .lengths(usize::from(u16::MAX), received.len())
     })?;
-    let mut map = FieldMap::new(version, frame_len);
+    map.version = version;
+    map.frame_len = frame_len;
     if !matches!(header_length, 16 | 40 | 28 | 52) {
         map.defects.insert(Defect::OddHeaderLength);
     }
-    note_header(&mut map, family);
-    map.note(slot(ChunkType::PAYLOAD), payload_at);
+    note_header(map, family);
+    note(map, ChunkType::PAYLOAD, payload_at);
     if version == Version::V2 {
         let block_at = addresses_end(family);
-        map.note(slot(ChunkType::TIME_SEC), block_at);
-        map.note(slot(ChunkType::TIME_USEC), block_at + 4);
-        map.note(slot(ChunkType::CAPTURE_ID), block_at + 8);
-        if let Some(block) = time_block(received, &map) {
+        note(map, ChunkType::TIME_SEC, block_at);
+        note(map, ChunkType::TIME_USEC, block_at + 4);
+        note(map, ChunkType::CAPTURE_ID, block_at + 8);
+        if let Some(block) = time_block(received, map) {
             map.byte_order = TimeBlock::read(block, None).byte_order;
         }
     }
-    Ok(map)
+    Ok(())
 }
 
 fn note_header(map: &mut FieldMap, family: AddressFamily) {
@@ -91,12 +96,17 @@ fn note_header(map: &mut FieldMap, family: AddressFamily) {
         AddressFamily::V6 => (ChunkType::SRC_IPV6, ChunkType::DST_IPV6, 16),
     };
     map.addresses = Some(family);
-    map.note(slot(ChunkType::IP_FAMILY), 2);
-    map.note(slot(ChunkType::IP_PROTOCOL), 3);
-    map.note(slot(ChunkType::SRC_PORT), 4);
-    map.note(slot(ChunkType::DST_PORT), 6);
-    map.note(slot(source), ADDRESSES_AT);
-    map.note(slot(destination), ADDRESSES_AT + width);
+    note(map, ChunkType::IP_FAMILY, 2);
+    note(map, ChunkType::IP_PROTOCOL, 3);
+    note(map, ChunkType::SRC_PORT, 4);
+    note(map, ChunkType::DST_PORT, 6);
+    note(map, source, ADDRESSES_AT);
+    note(map, destination, ADDRESSES_AT + width);
+}
+
+/// What stands in front of a value is no length in these versions, and nobody takes it for one.
+fn note(map: &mut FieldMap, chunk_type: ChunkType, value_at: u16) {
+    map.note(slot(chunk_type), u32::from(value_at) - 2);
 }
 
 /// The octets of time and capture agent ID.
@@ -104,6 +114,6 @@ pub(crate) fn time_block(frame: &[u8], map: &FieldMap) -> Option<[u8; TimeBlock:
     if map.version != Version::V2 {
         return None;
     }
-    let at = map.at(slot(ChunkType::TIME_SEC));
+    let at = map.value_at(slot(ChunkType::TIME_SEC));
     frame.get(at..)?.first_chunk().copied()
 }

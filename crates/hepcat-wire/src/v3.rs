@@ -1,5 +1,7 @@
 //! HEPv3: a header of six octets, then chunks back to back (HEP3 rev. 37).
 
+use std::ops::Range;
+
 use crate::{
     chunk::{CHUNK_HEADER, ChunkType, FRAME_HEADER},
     defects::Defect,
@@ -8,64 +10,91 @@ use crate::{
     version::Version,
 };
 
-/// Width of the value of each generic type below `0x002a`: octets, or one of the two marks.
-const WIDTHS: [u8; 42] = [
-    UNKNOWN, 1, 1, 4, 4, 16, 16, 2, 2, 4, 4, 1, 4, 2, ANY, ANY, // 0x0000
-    ANY, ANY, 2, ANY, 8, 8, 2, 1, 1, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN,
+/// Length of the chunk of each generic type below `0x002a`, with its header, or one of the two marks.
+const LENGTHS: [u16; 42] = [
+    UNKNOWN, 7, 7, 10, 10, 22, 22, 8, 8, 10, 10, 7, 10, 8, ANY, ANY, // 0x0000
+    ANY, ANY, 8, ANY, 14, 14, 8, 7, 7, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN,
     UNKNOWN, // 0x0010
-    2, 2, ANY, 4, ANY, ANY, ANY, 2, 2, ANY, // 0x0020
+    8, 8, ANY, 10, ANY, ANY, ANY, 8, 8, ANY, // 0x0020
 ];
-/// Octets of any number.
-const ANY: u8 = 0xff;
-/// No such type.
-const UNKNOWN: u8 = 0xfe;
+/// Where in a chunk its length stands, which is two octets in front of the value.
+const LENGTH: u32 = 4;
 
-const MAC_OCTETS: u16 = 6;
+/// A value of any width: no chunk has this length.
+const ANY: u16 = 0;
+/// No such type: no chunk has this length.
+const UNKNOWN: u16 = 1;
+
+const MAC_OCTETS: usize = 6;
 const IPV4_MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
 /// The fixed width of a generic chunk's value in octets; `None` where it may have any, or the type is unknown.
 #[must_use]
 pub fn fixed_width(chunk_type: ChunkType) -> Option<usize> {
-    let width = *WIDTHS.get(usize::from(chunk_type.0))?;
-    (width < UNKNOWN).then_some(usize::from(width))
+    let length = LENGTHS.get(usize::from(chunk_type.0))?;
+    length.checked_sub(CHUNK_HEADER).map(usize::from)
 }
 
 /// One pass over the chunks.
 #[inline]
-pub(crate) fn read(received: &[u8], mode: Mode) -> Result<FieldMap, DecodeError> {
-    let (mut map, mut rest) = read_header(received, mode)?;
-    let mut at = FRAME_HEADER;
-    while let Some(&[v1, v2, t1, t2, l1, l2]) = rest.first_chunk::<6>() {
+pub(crate) fn read(map: &mut FieldMap, received: &[u8], mode: Mode) -> Result<(), DecodeError> {
+    let frame = read_header(map, received, mode)?;
+    let mut at = u32::from(FRAME_HEADER);
+    let mut repeated = false;
+    while let Some(&[v1, v2, t1, t2, l1, l2]) = header_at(frame, at) {
         let length = u16::from_be_bytes([l1, l2]);
-        let (Some(width), Some((chunk, after))) = (
-            length.checked_sub(CHUNK_HEADER),
-            rest.split_at_checked(usize::from(length)),
-        ) else {
-            return Err(bad_length(length, [t1, t2], usize::from(at), rest.len()));
+        let Some(next) = end_of_chunk(frame, at, length) else {
+            return Err(bad_length(length, [t1, t2], at, frame.len()));
         };
         let key = u32::from_be_bytes([v1, v2, t1, t2]);
-        // The chunk lies within the frame, so neither sum passes 65,535.
-        let value_at = at.saturating_add(CHUNK_HEADER);
-        match WIDTHS.get(key as usize) {
-            Some(&expected) if expected == ANY || u16::from(expected) == width => {
-                map.note(key as usize, value_at);
+        match LENGTHS.get(key as usize) {
+            Some(&expected) if expected == length || expected == ANY => {
+                repeated |= map.note(key as usize, at + LENGTH);
             }
-            known => note_odd(&mut map, mode, known.copied(), key, chunk, value_at)?,
+            _ => repeated |= note_odd(map, mode, frame, at..next, key)?,
         }
-        at = at.saturating_add(length);
-        rest = after;
+        at = next;
     }
-    if !rest.is_empty() {
-        let kind = DecodeErrorKind::ChunkHeaderTruncated;
+    if repeated {
+        map.defects.insert(Defect::RepeatedChunk);
+    }
+    let left = frame.len() - at as usize;
+    if left != 0 {
         return Err(
-            DecodeError::new(kind, usize::from(at)).lengths(usize::from(CHUNK_HEADER), rest.len())
+            DecodeError::new(DecodeErrorKind::ChunkHeaderTruncated, at as usize)
+                .lengths(usize::from(CHUNK_HEADER), left),
         );
     }
-    choose_addresses(&mut map, received);
-    Ok(map)
+    choose_addresses(map, frame);
+    Ok(())
 }
 
-fn read_header(received: &[u8], mode: Mode) -> Result<(FieldMap, &[u8]), DecodeError> {
+#[inline]
+fn header_at(frame: &[u8], at: u32) -> Option<&[u8; 6]> {
+    let at = at as usize;
+    frame.get(at..at + 6)?.first_chunk()
+}
+
+/// Where a chunk ends. The usual lengths stand here by themselves: a processor that guesses the branch need not wait
+/// for the length to be read before it goes on to the next chunk.
+#[inline]
+fn end_of_chunk(frame: &[u8], at: u32, length: u16) -> Option<u32> {
+    let within = |end: u32| (end as usize <= frame.len()).then_some(end);
+    match length {
+        0..=5 => None,
+        7 => within(at + 7),
+        8 => within(at + 8),
+        10 => within(at + 10),
+        other => within(at + u32::from(other)),
+    }
+}
+
+#[inline]
+fn read_header<'a>(
+    map: &mut FieldMap,
+    received: &'a [u8],
+    mode: Mode,
+) -> Result<&'a [u8], DecodeError> {
     let header = usize::from(FRAME_HEADER);
     let Some((&[_, _, _, _, t1, t2], _)) = received.split_first_chunk::<6>() else {
         return Err(DecodeError::new(DecodeErrorKind::TooShort, 0).lengths(header, received.len()));
@@ -75,11 +104,12 @@ fn read_header(received: &[u8], mode: Mode) -> Result<(FieldMap, &[u8]), DecodeE
         return Err(DecodeError::new(DecodeErrorKind::BadTotalLength, 4)
             .lengths(header, usize::from(total)));
     }
-    let Some(chunks) = received.get(header..usize::from(total)) else {
+    let Some(frame) = received.get(..usize::from(total)) else {
         return Err(DecodeError::new(DecodeErrorKind::TotalExceedsData, 4)
             .lengths(usize::from(total), received.len()));
     };
-    let mut map = FieldMap::new(Version::V3, total);
+    map.version = Version::V3;
+    map.frame_len = total;
     if received.len() > usize::from(total) {
         if mode == Mode::Strict {
             return Err(
@@ -89,57 +119,68 @@ fn read_header(received: &[u8], mode: Mode) -> Result<(FieldMap, &[u8]), DecodeE
         }
         map.defects.insert(Defect::TrailingData);
     }
-    Ok((map, chunks))
+    Ok(frame)
 }
 
 #[cold]
-fn bad_length(length: u16, chunk_type: [u8; 2], at: usize, left: usize) -> DecodeError {
-    let chunk_type = ChunkType(u16::from_be_bytes(chunk_type));
-    if length < CHUNK_HEADER {
-        DecodeError::new(DecodeErrorKind::ChunkTooShort, at)
-            .lengths(usize::from(CHUNK_HEADER), usize::from(length))
+fn bad_length(length: u16, chunk_type: [u8; 2], at: u32, frame_len: usize) -> DecodeError {
+    let (at, length) = (at as usize, usize::from(length));
+    let header = usize::from(CHUNK_HEADER);
+    let error = if length < header {
+        DecodeError::new(DecodeErrorKind::ChunkTooShort, at).lengths(header, length)
     } else {
-        DecodeError::new(DecodeErrorKind::ChunkOverrun, at).lengths(usize::from(length), left)
-    }
-    .of_chunk(chunk_type)
+        DecodeError::new(DecodeErrorKind::ChunkOverrun, at).lengths(length, frame_len - at)
+    };
+    error.of_chunk(ChunkType(u16::from_be_bytes(chunk_type)))
 }
 
-/// A chunk that is not simply one of the known types in its width.
+/// A chunk that is not simply one of the known types in its width. Tells whether it repeats a field.
 #[cold]
 fn note_odd(
     map: &mut FieldMap,
     mode: Mode,
-    expected: Option<u8>,
+    frame: &[u8],
+    chunk: Range<u32>,
     key: u32,
-    chunk: &[u8],
-    value_at: u16,
-) -> Result<(), DecodeError> {
-    const EXTRA_CORRELATIONS: u32 = ChunkType::EXTRA_CORRELATIONS.0 as u32;
-    let Some(expected) = expected.filter(|width| *width != UNKNOWN) else {
-        if key == EXTRA_CORRELATIONS {
-            map.note(slot(ChunkType::EXTRA_CORRELATIONS), value_at);
-        } else {
-            map.defects.insert(Defect::UnknownChunk);
+) -> Result<bool, DecodeError> {
+    let known = u16::try_from(key).map(ChunkType).ok();
+    let place = chunk.start + LENGTH;
+    let value = frame
+        .get(place as usize + 2..chunk.end as usize)
+        .unwrap_or_default();
+    let noted = match (known, known.and_then(fixed_width)) {
+        (Some(ChunkType::EXTRA_CORRELATIONS), _) => {
+            map.note(slot(ChunkType::EXTRA_CORRELATIONS), place)
         }
-        return Ok(());
-    };
-    let value = chunk.get(usize::from(CHUNK_HEADER)..).unwrap_or_default();
-    let slot = key as usize;
-    match key {
         // The ping of HFP has an IPv4-mapped address here: the field is its last four octets.
-        0x0003 | 0x0004 if value.len() == 16 && value.starts_with(&IPV4_MAPPED) => {
-            map.note(slot, value_at.saturating_add(12));
+        (Some(known @ (ChunkType::SRC_IPV4 | ChunkType::DST_IPV4)), _)
+            if value.len() == 16 && value.starts_with(&IPV4_MAPPED) =>
+        {
+            map.note(slot(known), place + 12)
         }
-        0x0014 | 0x0015 if value.len() == usize::from(MAC_OCTETS) => map.note(slot, value_at),
-        _ if mode == Mode::Strict => {
-            let chunk_at = usize::from(value_at.saturating_sub(CHUNK_HEADER));
-            return Err(DecodeError::new(DecodeErrorKind::BadWidth, chunk_at)
-                .lengths(usize::from(expected), value.len())
-                .of_chunk(ChunkType(u16::try_from(key).unwrap_or_default())));
+        // The field is the last six octets of eight.
+        (Some(known @ (ChunkType::SRC_MAC | ChunkType::DST_MAC)), _)
+            if value.len() == MAC_OCTETS =>
+        {
+            map.note(slot(known), place - 2)
         }
-        _ => map.defects.insert(Defect::BadWidth),
-    }
-    Ok(())
+        (Some(known), Some(width)) if mode == Mode::Strict => {
+            return Err(
+                DecodeError::new(DecodeErrorKind::BadWidth, chunk.start as usize)
+                    .lengths(width, value.len())
+                    .of_chunk(known),
+            );
+        }
+        (_, Some(_)) => {
+            map.defects.insert(Defect::BadWidth);
+            false
+        }
+        (_, None) => {
+            map.defects.insert(Defect::UnknownChunk);
+            false
+        }
+    };
+    Ok(noted)
 }
 
 /// Decides which pair of address chunks is meant. Addresses are believed over the family; where both pairs stand
@@ -148,10 +189,8 @@ fn choose_addresses(map: &mut FieldMap, frame: &[u8]) {
     let has = |chunk_type| map.has(chunk_type);
     let (src6, dst6) = (has(ChunkType::SRC_IPV6), has(ChunkType::DST_IPV6));
     let v4 = has(ChunkType::SRC_IPV4) || has(ChunkType::DST_IPV4);
-    let said = match map.at(slot(ChunkType::IP_FAMILY)) {
-        0 => None,
-        at => frame.get(at).copied().and_then(AddressFamily::from_wire),
-    };
+    let said = frame.get(map.value_at(slot(ChunkType::IP_FAMILY)));
+    let said = said.copied().and_then(AddressFamily::from_wire);
     let found = match (v4, src6 || dst6) {
         (false, false) => None,
         (true, false) => Some(AddressFamily::V4),

@@ -191,3 +191,27 @@ fn d11_the_largest_frame_with_the_largest_chunk_decodes() {
     let chunk = message.chunks().next().unwrap();
     assert_eq!(chunk.as_octets().len(), 65_529);
 }
+
+#[test]
+fn d11_an_empty_chunk_at_the_very_end_of_the_largest_frame_is_present() {
+    let payload = vec![b'x'; 65_517];
+    let frame = generic(&[(0x000f, &payload), (0x0011, b"")]);
+    assert_eq!(frame.len(), 65_535);
+    let message = Message::parse(&frame).unwrap();
+    assert_eq!(message.correlation_id(), Some(&b""[..]));
+    assert_eq!(message.node_name(), None);
+    assert_eq!(message.payload(), Payload::Plain(&payload));
+}
+
+#[test]
+fn d06_octets_after_the_declared_total_are_never_taken_for_fields() {
+    let mut datagram = generic(&[(0x000f, b"x")]);
+    datagram.resize(140_000, 1);
+    let message = Message::parse_lax(&datagram).unwrap();
+    assert_eq!(message.as_frame().len(), 13);
+    assert_eq!(message.src_port(), None);
+    assert_eq!(message.time_sec(), None);
+    assert_eq!(message.src_mac(), None);
+    assert_eq!(message.ip_family(), None);
+    assert_eq!(message.auth_key(), None);
+}
