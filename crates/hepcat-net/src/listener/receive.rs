@@ -57,8 +57,8 @@ impl Receiver {
     }
 }
 
-/// `recvmmsg`. Against one call a datagram it saves about a tenth of the processor time of receiving, more for
-/// short datagrams (see `compare_ways_to_receive` below).
+/// `recvmmsg`. Against one call a datagram, with a full queue on loopback (`compare_ways_to_receive` below, wall
+/// time on a busy machine): 930 ns for 1,130 with 64 octets, 1,260 for 1,400 with 629, no difference with 1,500.
 #[cfg(target_os = "linux")]
 mod batched {
     use std::{
