@@ -335,3 +335,31 @@ key_file = "{}"
     assert_eq!(key(&stripped), None);
     assert_eq!(key(&replaced).as_deref(), Some(b"new-key".as_slice()));
 }
+
+#[test]
+fn a_message_without_payload_and_correlation_is_kept_from_destinations_and_counted() {
+    let collector = FakeCollector::tcp();
+    let node = NodeProcess::start(
+        HEPCAT,
+        &format!(
+            r#"
+[http]
+listen = "127.0.0.1:0"
+[hep]
+hep_id = "[all] {}"
+[[listener]]
+name = "in"
+socket = "hep_udp:127.0.0.1:0"
+"#,
+            collector.address()
+        ),
+    );
+    let mut agent = FakeAgent::udp(node.listener("in"));
+    agent.send(&frame::v3(&frame::Meta::default().chunks()));
+    let good = frame::sip_v3(frame::sip_options("six@relay"));
+    agent.send(&good);
+    assert_eq!(collector.wait_for(1), [good]);
+    let status = node.wait_for_status("both received", |status| status["ledger"]["received"] == 2);
+    assert_eq!(status["listeners"][0]["decode_errors"]["missing_chunk"], 1);
+    assert_balanced(&status);
+}

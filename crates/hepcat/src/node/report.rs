@@ -135,6 +135,11 @@ fn about_listener(listener: &RunningListener, ledger: &LedgerSnapshot) -> Listen
         .iter()
         .find(|(id, _)| *id == listener.id)
         .map(|(_, side)| *side);
+    let intake = intake.unwrap_or_default();
+    let mut decode_errors = by_reason(&stats.decode_errors);
+    if intake.incomplete > 0 {
+        decode_errors.insert("missing_chunk".to_owned(), intake.incomplete);
+    }
     let transport = listener.handle.transport();
     let versions = [Version::V1, Version::V2, Version::V3]
         .map(|version| (version.number().to_string(), stats.messages.get(version)));
@@ -142,11 +147,11 @@ fn about_listener(listener: &RunningListener, ledger: &LedgerSnapshot) -> Listen
         name: listener.spec.name.to_string(),
         transport: transport.name().to_owned(),
         address: listener.handle.local_addr(),
-        ledger: IntakeStatus::from(&intake.unwrap_or_default()),
+        ledger: IntakeStatus::from(&intake),
         versions: versions.into(),
         octets: stats.octets,
         keep_alives: stats.keep_alives,
-        decode_errors: by_reason(&stats.decode_errors),
+        decode_errors,
         defects: by_reason(&stats.defects),
         datagrams: (transport == Transport::Udp).then(|| about_datagrams(&stats)),
         connections: (transport != Transport::Udp).then(|| about_connections(&stats)),

@@ -6,7 +6,7 @@
 use std::{collections::HashMap, net::IpAddr, time::SystemTime};
 
 use hepcat_net::{Arrival, ListenerId, Origin, Transport};
-use hepcat_wire::CaptureIdFix;
+use hepcat_wire::{CaptureIdFix, DecodeErrorKind};
 
 use super::ledger::{Intake, Outcome};
 
@@ -63,27 +63,32 @@ pub(super) struct Seen {
     /// HEP version; 0 where the frame did not decode.
     version: u8,
     octets: usize,
+    /// It decoded, but lacks a chunk.
+    pub(super) incomplete: bool,
 }
 
 impl Seen {
     pub(super) fn of(arrival: &Arrival, fix: CaptureIdFix) -> Option<Self> {
-        let (origin, at, capture_id, version, octets): (&Origin, _, _, _, _) = match arrival {
-            Arrival::Message(envelope) => (
-                &envelope.origin,
-                envelope.received_at,
-                envelope.message.capture_id().map(|id| fix.apply(id)),
-                envelope.message.version().number(),
-                envelope.message.as_received().len(),
-            ),
-            Arrival::Unparsable(unparsable) => (
-                &unparsable.origin,
-                unparsable.received_at,
-                None,
-                0,
-                unparsable.frame.len(),
-            ),
-            _ => return None,
-        };
+        let (origin, at, capture_id, version, octets, incomplete): (&Origin, _, _, _, _, _) =
+            match arrival {
+                Arrival::Message(envelope) => (
+                    &envelope.origin,
+                    envelope.received_at,
+                    envelope.message.capture_id().map(|id| fix.apply(id)),
+                    envelope.message.version().number(),
+                    envelope.message.as_received().len(),
+                    false,
+                ),
+                Arrival::Unparsable(unparsable) => (
+                    &unparsable.origin,
+                    unparsable.received_at,
+                    None,
+                    0,
+                    unparsable.frame.len(),
+                    unparsable.error.kind() == DecodeErrorKind::MissingChunk,
+                ),
+                _ => return None,
+            };
         Some(Self {
             key: AgentKey {
                 address: origin.peer.ip(),
@@ -94,6 +99,7 @@ impl Seen {
             at,
             version,
             octets,
+            incomplete,
         })
     }
 }

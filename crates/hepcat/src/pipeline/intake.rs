@@ -128,6 +128,30 @@ impl Pipeline {
     }
 }
 
+/// A message without what capturing needs (HEP3 rev. 37 names nothing mandatory; a protocol type and a
+/// payload or a correlation are the least that anybody can use) goes the way of what does not decode.
+fn set_incomplete_aside(arrival: &mut Arrival) {
+    let Arrival::Message(envelope) = arrival else {
+        return;
+    };
+    let Err(error) = envelope.message.check_capture() else {
+        return;
+    };
+    tracing::debug!(
+        peer = %envelope.origin.peer,
+        reason = error.reason(),
+        chunk_type = error.chunk_type().map(|missing| missing.0),
+        "message lacks a chunk"
+    );
+    let unparsable = Unparsable::new(
+        envelope.message.inner().clone(),
+        error,
+        Arc::clone(&envelope.origin),
+        envelope.received_at,
+    );
+    *arrival = Arrival::Unparsable(unparsable);
+}
+
 impl Handler for Pipeline {
     async fn handle(&self, batch: &mut Batch) {
         let Some(listener) = batch.first().and_then(origin).map(|origin| origin.listener) else {
@@ -138,6 +162,7 @@ impl Handler for Pipeline {
             .listener(listener)
             .map(|entry| entry.capture_id_fix)
             .unwrap_or_default();
+        batch.iter_mut().for_each(set_incomplete_aside);
         let mut desk = self.desks.lock().pop().unwrap_or_default();
         self.ledger.receive(batch, listener, fix, &mut desk.receipt);
         self.decide(&topology, batch, &mut desk);

@@ -75,6 +75,9 @@ pub struct Intake {
     pub refused: [u64; Refused::ALL.len()],
     /// Frames skipped, by [`Skipped`].
     pub skipped: [u64; Skipped::ALL.len()],
+    /// Of those received, messages that lack a chunk which capturing needs; they stand beside the
+    /// equation.
+    pub incomplete: u64,
 }
 
 impl Intake {
@@ -120,6 +123,7 @@ impl LedgerSnapshot {
             .fold(Intake::default(), |mut sum, (_, one)| {
                 sum.received += one.received;
                 sum.routed += one.routed;
+                sum.incomplete += one.incomplete;
                 for (to, from) in sum.refused.iter_mut().zip(one.refused) {
                     *to += from;
                 }
@@ -158,7 +162,8 @@ impl Ledger {
         receipt.listener = Some(listener);
         let mut state = self.state.lock();
         let State { listeners, agents } = &mut *state;
-        listeners.entry(listener).or_default().received += batch.len() as u64;
+        let side = listeners.entry(listener).or_default();
+        side.received += batch.len() as u64;
         let mut run: Option<(AgentKey, AgentIndex)> = None;
         for arrival in batch {
             let Some(seen) = Seen::of(arrival, fix) else {
@@ -171,6 +176,7 @@ impl Ledger {
             };
             run = Some((seen.key, index));
             agents.sight(index, &seen);
+            side.incomplete += u64::from(seen.incomplete);
             receipt.agents.push(index);
         }
     }
