@@ -144,6 +144,23 @@ fn d25_a_time_that_cannot_be_in_either_order_is_the_time_of_arrival() {
 }
 
 #[test]
+fn d25_no_message_is_older_than_2000() {
+    let source = |seconds: u32| {
+        let mut block = [0; 10];
+        block[..4].copy_from_slice(&seconds.to_le_bytes());
+        let frame = v2(16, 2, block, [0, 0], b"");
+        let message = Message::parse(&frame[..]).unwrap();
+        let time = message.time(ARRIVAL);
+        assert_eq!(time.implausible, time.source == TimeSource::Arrival);
+        time.source
+    };
+    let year_2000 = 946_684_800;
+    assert_eq!(source(year_2000), TimeSource::Sent);
+    assert_eq!(source(year_2000 - 1), TimeSource::Arrival);
+    assert_eq!(source(0), TimeSource::Arrival);
+}
+
+#[test]
 fn d25_a_clock_may_be_a_day_ahead_and_no_more() {
     let frame = v2(16, 2, LITTLE, [0, 0], b"");
     let message = Message::parse(&frame[..]).unwrap();
