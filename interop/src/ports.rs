@@ -18,11 +18,16 @@ const RANGE: std::ops::Range<u16> = 10_000..32_000;
 /// When none is free.
 #[must_use]
 pub fn free_port() -> u16 {
+    free_ports(1)
+}
+
+/// The first of so many ports that are given to nobody else here; only that one is known to be free.
+pub(crate) fn free_ports(count: u16) -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let size = RANGE.end - RANGE.start;
     let own = u16::try_from(process::id().wrapping_mul(97) % u32::from(size)).unwrap_or(0);
-    for _ in 0..size {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+    for _ in 0..size / count {
+        let step = NEXT.fetch_add(count, Ordering::Relaxed);
         let offset = (u32::from(own) + u32::from(step)) % u32::from(size);
         let port = RANGE.start + u16::try_from(offset).unwrap_or(0);
         let address = (Ipv4Addr::LOCALHOST, port);

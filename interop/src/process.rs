@@ -3,7 +3,6 @@
 use std::{
     fmt,
     fs::{self, File},
-    io,
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
@@ -19,10 +18,12 @@ use tempfile::TempDir;
 
 /// How long a program may take for anything: far above any delay of a busy machine, below a test's limit.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a program may take to end before it is killed.
+const GRACE: Duration = Duration::from_secs(3);
 /// How often is asked for a state that cannot be waited for otherwise.
 const POLL: Duration = Duration::from_millis(10);
 
-/// A running program with a directory of its own. It and its children are killed when this is dropped.
+/// A running program with a directory of its own. It and its children end when this is dropped.
 #[derive(Debug)]
 pub struct Program {
     name: &'static str,
@@ -116,18 +117,8 @@ impl Program {
         }
     }
 
-    /// Asks it to end (SIGTERM) and waits until it has.
-    ///
-    /// # Panics
-    /// When it has not within 20 seconds.
-    pub fn terminate(&mut self) {
-        self.signal(Signal::SIGTERM).ok();
-        self.wait_for_exit();
-    }
-
-    fn signal(&self, signal: Signal) -> io::Result<()> {
-        let group = i32::try_from(self.child.id()).map_err(io::Error::other)?;
-        Ok(signal::killpg(Pid::from_raw(group), signal)?)
+    fn process(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"))
     }
 }
 
@@ -140,8 +131,13 @@ impl fmt::Display for Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        self.signal(Signal::SIGKILL).ok();
+        // Asked to end, a program with children ends and reaps them; it may have ended by itself.
+        signal::kill(self.process(), Signal::SIGTERM).ok();
+        let until = Instant::now() + GRACE;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
+            thread::sleep(POLL);
+        }
+        signal::killpg(self.process(), Signal::SIGKILL).ok();
         self.child.wait().ok();
     }
 }

@@ -3,16 +3,19 @@
 use std::{
     net::{SocketAddr, UdpSocket},
     process::Command,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use hepcat_testkit::program;
 
 use crate::{
     free_port,
-    ports::is_udp_bound,
-    process::{Program, directory},
+    ports::free_ports,
+    process::{PATIENCE, Program, directory},
 };
+
+/// Ports for its media.
+const PORTS: u16 = 40;
 
 /// An rtpengine of one call.
 #[derive(Debug)]
@@ -30,7 +33,7 @@ impl Rtpengine {
     pub fn start(collector: SocketAddr, tcp: bool) -> Option<Self> {
         let binary = program("rtpengine")?;
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let lowest = free_port();
+        let lowest = free_ports(PORTS);
         let mut command = Command::new(binary);
         command
             .args([
@@ -42,7 +45,7 @@ impl Rtpengine {
             .args(["--interface=127.0.0.1", &format!("--listen-ng={address}")])
             .args([
                 format!("--port-min={lowest}"),
-                format!("--port-max={}", lowest + 100),
+                format!("--port-max={}", lowest + PORTS - 1),
             ])
             .arg(format!("--homer={collector}"))
             .arg(format!(
@@ -51,12 +54,17 @@ impl Rtpengine {
             ))
             .arg(format!("--homer-id={}", Self::CAPTURE_ID));
         let mut program = Program::start("rtpengine", command, directory());
-        program.wait_until("its port is bound", |_| is_udp_bound(address).then_some(()));
         let control = UdpSocket::bind("127.0.0.1:0").expect("bind a port");
         control.connect(address).expect("connect");
         control
-            .set_read_timeout(Some(Duration::from_secs(5)))
+            .set_read_timeout(Some(Duration::from_millis(200)))
             .expect("set a time limit");
+        // What arrives between its bind and its first wait is never read, so it is asked until it answers.
+        program.wait_until("it answers", |_| {
+            control.send(b"ping d7:command4:pinge").ok();
+            let mut answer = [0; 64];
+            control.recv(&mut answer).ok()
+        });
         Some(Self {
             _program: program,
             control,
@@ -95,13 +103,23 @@ impl Rtpengine {
             .flat_map(|(key, value)| [*key, *value])
             .map(|word| format!("{}:{word}", word.len()))
             .collect();
-        let command = format!("{what}{call_id} d{words}e");
-        self.control
-            .send(command.as_bytes())
-            .expect("send a command");
-        let mut answer = [0; 4096];
-        let length = self.control.recv(&mut answer).expect("an answer");
-        let answer = String::from_utf8_lossy(answer.get(..length).unwrap_or_default()).into_owned();
+        let cookie = format!("{what}-{call_id} ");
+        let command = format!("{cookie}d{words}e");
+        let until = Instant::now() + PATIENCE;
+        let answer = loop {
+            // Over UDP it is for the client to repeat itself; rtpengine knows the command again by its cookie.
+            self.control
+                .send(command.as_bytes())
+                .expect("send a command");
+            let mut answer = [0; 4096];
+            let length = self.control.recv(&mut answer).unwrap_or(0);
+            let answer = String::from_utf8_lossy(answer.get(..length).unwrap_or_default());
+            // Answers to further pings may still come.
+            if answer.starts_with(&cookie) {
+                break answer.into_owned();
+            }
+            assert!(Instant::now() < until, "{what}: no answer");
+        };
         let port = answer
             .split_once("m=audio ")
             .and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());

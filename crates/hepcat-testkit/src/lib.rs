@@ -38,5 +38,5 @@ pub use ca::{Identity, TestCa};
 pub use collector::{Behaviour, Collected, FakeCollector, TlsPeer};
 pub use node::{NodeProcess, hepcat_binary};
 pub use proxy::TcpProxy;
-pub use require::program;
+pub use require::{program, skipped};
 pub use vectors::{Vector, testdata, vectors};

@@ -25,7 +25,11 @@ pub fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
-fn skipped(why: &str) {
+/// Notes that the running test is skipped, and why; the test should then return.
+///
+/// # Panics
+/// When `HEPCAT_REQUIRE_INTEROP` is set.
+pub fn skipped(why: &str) {
     assert!(
         env::var_os(REQUIRE).is_none(),
         "{why}, and {REQUIRE} is set"
