@@ -89,6 +89,7 @@ pub(crate) fn run(command: &BenchCommand) -> Result<bool> {
     if cfg!(debug_assertions) {
         return run_optimised();
     }
+    say_load();
     match command {
         BenchCommand::Relay(arguments) => relay::run(arguments),
         BenchCommand::Ceiling(arguments) => {
@@ -117,6 +118,13 @@ fn run_optimised() -> Result<bool> {
     let program = target_directory()?.join("release/xtask");
     let error = Command::new(&program).args(env::args_os().skip(1)).exec();
     bail!("{}: {error}", program.display())
+}
+
+/// Says how busy the machine is: figures from a busy one are worth little.
+fn say_load() {
+    let average = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let average = average.split(' ').next().unwrap_or_default();
+    println!("load average before the first run: {average}");
 }
 
 /// A new file for the results of single runs, one JSON object a line.
