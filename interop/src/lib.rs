@@ -32,5 +32,10 @@ pub use rtpengine::{Rtpengine, rtcp_sender_report};
 pub use sipp::{Answerer, SipMessage, call};
 pub use sngrep::{ListeningSngrep, SendingSngrep};
 
-/// The Debian packages that the scenarios run.
-pub const PACKAGES: &[&str] = &["kamailio", "sngrep", "rtpengine-daemon", "sip-tester"];
+/// The Debian packages that the scenarios run, each with a program that it brings.
+pub const PACKAGES: &[(&str, &str)] = &[
+    ("kamailio", "/usr/sbin/kamailio"),
+    ("sngrep", "/usr/bin/sngrep"),
+    ("rtpengine-daemon", "/usr/bin/rtpengine"),
+    ("sip-tester", "/usr/bin/sipp"),
+];

@@ -6,16 +6,9 @@ use std::{
 };
 
 use anyhow::Result;
+use hepcat_interop::PACKAGES;
 
 use crate::cargo::succeeds;
-
-/// Package, and a file that it brings.
-const PACKAGES: &[(&str, &str)] = &[
-    ("kamailio", "/usr/sbin/kamailio"),
-    ("sngrep", "/usr/bin/sngrep"),
-    ("rtpengine-daemon", "/usr/bin/rtpengine"),
-    ("sip-tester", "/usr/bin/sipp"),
-];
 
 /// Installs what is missing, where this is root on Debian; notes on what still is.
 pub(super) fn install_missing() -> Result<Vec<String>> {
