@@ -4,6 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Output, Stdio},
+    time::Duration,
 };
 
 /// A node that is only a socket: the test answers for it.
@@ -16,6 +17,10 @@ impl Node {
     fn new() -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = socket.local_addr().expect("it is bound");
+        // A command that never connects fails its test instead of holding it.
+        socket2::SockRef::from(&socket)
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .expect("a socket");
         Self { socket, address }
     }
 
@@ -140,12 +145,12 @@ fn messages_are_lines_and_an_interrupt_is_a_good_end() {
 #[test]
 fn a_broken_connection_is_made_again() {
     let node = Node::new();
-    let mut child = node.tail(&["--json"]);
+    let mut child = node.tail(&["--json", "-ua:x"]);
     let mut lines = lines(&mut child);
     for call_id in ["one", "two"] {
         let (head, mut connection) = node.accept();
         assert!(
-            head.starts_with("GET /api/v1/live?q= HTTP/1.1\r\n"),
+            head.starts_with("GET /api/v1/live?q=-ua%3Ax HTTP/1.1\r\n"),
             "{head}"
         );
         stream(&mut connection);
@@ -194,6 +199,20 @@ fn a_faulty_query_is_found_before_any_connection_is_made() {
         "{err}"
     );
     assert!(node.socket.accept().is_err(), "it connected");
+}
+
+#[test]
+fn an_option_misspelt_or_too_late_is_no_filter() {
+    for arguments in [["--jsn", "x"], ["-ua:x", "--json"]] {
+        let node = Node::new();
+        let output = node.tail(&arguments).wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(2));
+        let (_, err) = texts(&output);
+        assert!(
+            err.contains("` is no option, or stands behind the query"),
+            "{err}"
+        );
+    }
 }
 
 #[test]

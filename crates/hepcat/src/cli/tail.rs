@@ -47,6 +47,13 @@ pub(super) struct TailArgs {
 
 /// Watches until interrupted. Exit code 2 for a faulty query, 1 when the node cannot be reached at first.
 pub(super) async fn run(arguments: TailArgs) -> ExitCode {
+    // A query may begin with `-`, so clap takes every word from there on for the query: an option that is misspelt or
+    // comes too late must not become a filter.
+    if let Some(word) = arguments.query.iter().find(|word| word.starts_with("--")) {
+        return exit::usage(format_args!(
+            "`{word}` is no option, or stands behind the query: options come first; `hepcat tail --help` names them"
+        ));
+    }
     let text = arguments.query.join(" ");
     if let Err(error) = Query::parse(&text) {
         return exit::usage(error.render(&text));
