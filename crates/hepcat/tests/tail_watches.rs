@@ -4,8 +4,12 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Output, Stdio},
-    time::Duration,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
 };
+
+use hepcat_testkit::NodeProcess;
 
 /// A node that is only a socket: the test answers for it.
 struct Node {
@@ -139,7 +143,8 @@ fn messages_are_lines_and_an_interrupt_is_a_good_end() {
     assert!(lines.next().expect("a line").contains("second@a"));
 
     interrupt(&child);
-    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    let status = child.wait().expect("it ends");
+    assert_eq!(status.code(), Some(0), "{status}");
 }
 
 #[test]
@@ -302,4 +307,50 @@ fn it_ends_when_nobody_reads_any_more() {
     let text = event("message", &message("unread"));
     connection.write_all(text.as_bytes()).expect("it reads");
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+/// Nothing says when a watcher has been taken in, so the message is sent until it is seen.
+#[test]
+fn what_is_sent_to_a_node_is_shown_by_a_tail_of_it() {
+    let node = NodeProcess::start(
+        env!("CARGO_BIN_EXE_hepcat"),
+        "[http]\nlisten = \"127.0.0.1:0\"\n[[listener]]\nname = \"edge\"\nsocket = \"hep_tcp:127.0.0.1:0\"\n",
+    );
+    let url = format!("http://{}", node.http_address());
+    let mut child = tail(&url, &["--json", "method:INVITE"]);
+    let (to_us, seen) = mpsc::channel();
+    let lines = lines(&mut child);
+    let reader = thread::spawn(move || {
+        for line in lines {
+            to_us.send(line).ok();
+        }
+    });
+
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../testdata/kamailio-v3-ipv4-udp-invite.hex"
+    );
+    let to = format!("hep_tcp:{}", node.listener("edge"));
+    let until = Instant::now() + Duration::from_secs(30);
+    let line = loop {
+        let sent = Command::new(env!("CARGO_BIN_EXE_hepcat"))
+            .args(["send", file, "--to", &to])
+            .output()
+            .expect("it runs");
+        assert!(sent.status.success(), "{}", texts(&sent).1);
+        match seen.recv_timeout(Duration::from_millis(100)) {
+            Ok(line) => break line,
+            Err(RecvTimeoutError::Timeout) => assert!(Instant::now() < until, "nothing is shown"),
+            Err(RecvTimeoutError::Disconnected) => panic!("the tail has ended"),
+        }
+    };
+    let message: serde_json::Value = serde_json::from_str(&line).expect("one object a line");
+    assert_eq!(message["sip"]["method"], "INVITE", "{message:#}");
+    assert_eq!(message["listener"], "edge");
+    assert_eq!(message["agent"], "127.0.0.1");
+
+    interrupt(&child);
+    let status = child.wait().expect("it ends");
+    assert_eq!(status.code(), Some(0), "{status}");
+    reader.join().expect("it only reads");
 }

@@ -16,6 +16,7 @@ use hepcat_net::destination::Backoff;
 use jiff::tz::TimeZone;
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::events::{Event, EventStream};
 use super::{NodeArgs, exit};
@@ -47,6 +48,11 @@ pub(super) struct TailArgs {
 
 /// Watches until interrupted. Exit code 2 for a faulty query, 1 when the node cannot be reached at first.
 pub(super) async fn run(arguments: TailArgs) -> ExitCode {
+    // First of all: an interrupt is a good end from here on, whatever else is going on.
+    let mut interrupt = match signal(SignalKind::interrupt()) {
+        Ok(interrupt) => interrupt,
+        Err(error) => return exit::failed(format_args!("cannot listen for interrupts: {error}")),
+    };
     // A query may begin with `-`, so clap takes every word from there on for the query: an option that is misspelt or
     // comes too late must not become a filter.
     if let Some(word) = arguments.query.iter().find(|word| word.starts_with("--")) {
@@ -65,7 +71,7 @@ pub(super) async fn run(arguments: TailArgs) -> ExitCode {
     };
     tokio::select! {
         code = tail.watch() => code,
-        _ = tokio::signal::ctrl_c() => ExitCode::SUCCESS,
+        _ = interrupt.recv() => ExitCode::SUCCESS,
     }
 }
 
