@@ -318,7 +318,7 @@ fn what_is_sent_to_a_node_is_shown_by_a_tail_of_it() {
     );
     let url = format!("http://{}", node.http_address());
     let mut child = tail(&url, &["--json", "method:INVITE"]);
-    let (to_us, seen) = mpsc::channel();
+    let (to_us, seen) = mpsc::sync_channel(1024);
     let lines = lines(&mut child);
     let reader = thread::spawn(move || {
         for line in lines {
