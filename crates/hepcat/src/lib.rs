@@ -26,3 +26,8 @@ use std::process::ExitCode;
 pub fn run() -> ExitCode {
     cli::run()
 }
+
+/// What the README shows must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
