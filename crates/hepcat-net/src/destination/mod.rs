@@ -28,6 +28,7 @@
 mod backoff;
 mod config;
 mod connect;
+mod datagrams;
 mod ledger;
 mod link;
 mod queue;

@@ -18,6 +18,7 @@ use tokio::{
 use super::{
     DropReason, LinkError, LinkState, Shared,
     connect::resolve_host,
+    datagrams,
     queue::Next,
     retry::{Go, Retry, attempt, deadline},
 };
@@ -253,14 +254,14 @@ impl Session<'_> {
     async fn send_flight(&mut self) -> Result<Go, LinkError> {
         let mut sent = (0, 0);
         let outcome = loop {
-            let Some(frame) = self.flight.front() else {
+            if self.flight.is_empty() {
                 break Ok(Go::On);
-            };
-            match self.socket.try_send(frame) {
-                Ok(_) => {
-                    sent.0 += 1;
-                    sent.1 += frame.len();
-                    self.flight.pop_front();
+            }
+            match datagrams::send(&self.socket, &self.flight) {
+                Ok(count) => {
+                    sent.0 += count;
+                    let gone = self.flight.drain(..count);
+                    sent.1 += gone.map(|frame| frame.len()).sum::<usize>();
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.shared.queue.written(sent.0, sent.1);
@@ -274,8 +275,7 @@ impl Session<'_> {
                     // The answer to an earlier datagram: this one has not been sent, so it is tried again.
                     Fault::Refused => self.refusals.note(self.shared, self.peer),
                     Fault::Frame(reason) => {
-                        let octets = frame.len();
-                        self.flight.pop_front();
+                        let octets = self.flight.pop_front().map_or(0, |frame| frame.len());
                         self.shared.queue.written(sent.0, sent.1);
                         sent = (0, 0);
                         self.shared.queue.unsendable(reason, 1, octets);
