@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use hepcat_net::destination::DropReason;
 use hepcat_testkit::{FakeAgent, FakeCollector, NodeProcess, frame};
 use serde_json::Value;
 
@@ -116,6 +117,23 @@ fn every_metric_is_documented_and_every_documented_one_exists() {
                 metric.name
             );
         }
+    }
+}
+
+#[test]
+fn every_reason_of_the_ledger_is_documented() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/config.md");
+    let docs = std::fs::read_to_string(docs).expect("docs/config.md");
+    let node = NodeProcess::start(HEPCAT, NODE);
+    let metrics = node.metrics();
+    let shown: BTreeSet<&str> = metrics
+        .lines()
+        .filter_map(|line| line.split_once("reason=\"")?.1.split('"').next())
+        .collect();
+    let dropped = DropReason::ALL.iter().map(|reason| reason.label());
+    assert!(shown.contains("lagged"), "{shown:?}");
+    for reason in dropped.chain(shown) {
+        assert!(docs.contains(&format!("`{reason}`")), "{reason}");
     }
 }
 
