@@ -1,6 +1,6 @@
 //! Fidelity and conservation, end to end: the real program, real sockets, frames of real agents.
 
-use hepcat_testkit::{FakeAgent, FakeCollector, NodeProcess, TestCa, frame, vectors};
+use hepcat_testkit::{Behaviour, FakeAgent, FakeCollector, NodeProcess, TestCa, frame, vectors};
 use serde_json::Value;
 
 const HEPCAT: &str = env!("CARGO_BIN_EXE_hepcat");
@@ -362,4 +362,62 @@ socket = "hep_udp:127.0.0.1:0"
     let status = node.wait_for_status("both received", |status| status["ledger"]["received"] == 2);
     assert_eq!(status["listeners"][0]["decode_errors"]["missing_chunk"], 1);
     assert_balanced(&status);
+}
+
+#[test]
+fn while_frames_pass_the_ledger_leaves_no_more_open_than_it_says_it_may() {
+    const FRAMES: u64 = 40_000;
+    let (fast, slow) = (FakeCollector::tcp(), FakeCollector::tcp());
+    slow.set_behaviour(Behaviour::NeverRead);
+    let node = NodeProcess::start(
+        HEPCAT,
+        &format!(
+            r#"
+[http]
+listen = "127.0.0.1:0"
+[[listener]]
+name = "in"
+socket = "hep_tcp:127.0.0.1:0"
+[[destination]]
+name = "fast"
+socket = "hep_tcp:{}"
+queue = {{ frames = 10_000, when_full = "block" }}
+[[destination]]
+name = "slow"
+socket = "hep_tcp:{}"
+queue = {{ frames = 100, when_full = "drop_oldest" }}
+"#,
+            fast.address(),
+            slow.address()
+        ),
+    );
+    let address = node.listener("in");
+    let sender = std::thread::spawn(move || {
+        let mut agent = FakeAgent::tcp(address);
+        let frame = frame::sip_v3(frame::sip_options("load@relay"));
+        let many = frame.repeat(100);
+        for _ in 0..FRAMES / 100 {
+            agent.send(&many);
+        }
+    });
+    let status = node.wait_for_status("all delivered", |status| {
+        let open = number(&status["ledger"]["unaccounted"]);
+        assert!(
+            open <= number(&status["ledger"]["in_flight_bound"]),
+            "{status:#}"
+        );
+        for sink in status["sinks"].as_array().expect("a list") {
+            assert_eq!(sink["unaccounted"], 0, "{sink}");
+        }
+        number(&sink(status, "fast")["delivered"]) == FRAMES
+            && number(&sink(status, "slow")["offered"]) == FRAMES
+            && open == 0
+    });
+    sender.join().expect("the sender");
+    assert_balanced(&status);
+    assert_eq!(
+        fast.wait_for(usize::try_from(FRAMES).expect("fits")).len() as u64,
+        FRAMES
+    );
+    assert!(number(&sink(&status, "slow")["dropped"]["queue_full_oldest"]) > 0);
 }
