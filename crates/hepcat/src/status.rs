@@ -229,8 +229,8 @@ pub struct AgentStatus {
     pub versions: Vec<u8>,
     /// Its side of the ledger.
     pub ledger: IntakeStatus,
-    /// Frames that did not decode.
-    pub unparsable: u64,
+    /// Frames that did not decode, by reason.
+    pub unparsable: ByReason,
     /// Octets of all its frames.
     pub octets: u64,
     /// Arrival of its first frame.

@@ -223,6 +223,12 @@ socket = "hep_tcp:127.0.0.1:0"
         );
     }
     assert_eq!(sink(&status, "all")["offered"], 4);
+    let agents = status["agents"].as_array().expect("a list");
+    let reasons: u64 = agents
+        .iter()
+        .filter_map(|agent| agent["unparsable"]["chunk_too_short"].as_u64())
+        .sum();
+    assert_eq!(reasons, 2, "by source and reason: {agents:#?}");
 }
 
 #[test]

@@ -110,7 +110,7 @@ pub(super) fn node_config(
         let _ok = write!(
             text,
             "\n[[destination]]\nname = \"sink-{number}\"\nsocket = \"hep_{}:{}\"\nversion = 3\n\
-             queue = {{ frames = 10_000, when_full = {:?} }}\n{destination_tls}",
+             queue = {{ frames = 25_000, size = \"16MiB\", when_full = {:?} }}\n{destination_tls}",
             path.output().name(),
             target.address,
             target.when_full,

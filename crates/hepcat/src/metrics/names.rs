@@ -133,7 +133,7 @@ metrics! {
         "hepcat_agent_frames_skipped_total", AGENT_REASON, "Frames meant for no sink"
     );
     AGENT_UNPARSABLE = counter(
-        "hepcat_agent_unparsable_total", AGENT, "Frames that did not decode"
+        "hepcat_agent_unparsable_total", AGENT_REASON, "Frames that did not decode"
     );
     AGENT_LAST_SEEN = gauge(
         "hepcat_agent_last_seen_seconds", AGENT, "Arrival of the latest frame, seconds since 1970"

@@ -269,7 +269,7 @@ fn agents(out: &mut Writer<'_>, agents: &[AgentStatus]) -> fmt::Result {
     )?;
     out.put(
         &names::AGENT_UNPARSABLE,
-        each().map(|(labels, one)| (labels, one.unparsable)),
+        by_reason(each().map(|(labels, one)| (labels, &one.unparsable))),
     )?;
     out.put(
         &names::AGENT_LAST_SEEN,

@@ -197,6 +197,13 @@ fn serve(
         address = %bound.local_addr(),
         "listening"
     );
+    if let Some(advice) = bound.receive_buffer().and_then(|buffer| buffer.advice()) {
+        tracing::warn!(
+            listener = spec.name.as_str(),
+            advice,
+            "receive buffer is capped"
+        );
+    }
     let handle = bound.serve(Arc::clone(&node.pipeline), &tasks, stop.clone());
     tasks.close();
     RunningListener {

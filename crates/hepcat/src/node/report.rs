@@ -114,7 +114,9 @@ impl Running {
             transport: agent.transport.name().to_owned(),
             versions: agent.versions().collect(),
             ledger: IntakeStatus::from(&agent.intake),
-            unparsable: agent.unparsable,
+            unparsable: (agent.unparsable.iter())
+                .map(|(reason, frames)| ((*reason).to_owned(), *frames))
+                .collect(),
             octets: agent.octets,
             first_seen: timestamp(agent.first_seen),
             last_seen: timestamp(agent.last_seen),

@@ -6,7 +6,7 @@
 use std::{collections::HashMap, net::IpAddr, time::SystemTime};
 
 use hepcat_net::{Arrival, ListenerId, Origin, Transport};
-use hepcat_wire::{CaptureIdFix, DecodeErrorKind};
+use hepcat_wire::{CaptureIdFix, DecodeError, DecodeErrorKind};
 
 use super::ledger::{Intake, Outcome};
 
@@ -30,8 +30,8 @@ pub struct AgentEntry {
     pub key: Option<AgentKey>,
     /// Its side of the ledger.
     pub intake: Intake,
-    /// Frames that did not decode.
-    pub unparsable: u64,
+    /// Frames that did not decode, by reason; the reasons are a closed set.
+    pub unparsable: Vec<(&'static str, u64)>,
     /// Octets of all its frames.
     pub octets: u64,
     /// Arrival of its first frame.
@@ -63,13 +63,15 @@ pub(super) struct Seen {
     /// HEP version; 0 where the frame did not decode.
     version: u8,
     octets: usize,
+    /// Why it did not decode, or is not complete.
+    pub(super) fault: Option<&'static str>,
     /// It decoded, but lacks a chunk.
     pub(super) incomplete: bool,
 }
 
 impl Seen {
     pub(super) fn of(arrival: &Arrival, fix: CaptureIdFix) -> Option<Self> {
-        let (origin, at, capture_id, version, octets, incomplete): (&Origin, _, _, _, _, _) =
+        let (origin, at, capture_id, version, octets, error): (&Origin, _, _, _, _, _) =
             match arrival {
                 Arrival::Message(envelope) => (
                     &envelope.origin,
@@ -77,7 +79,7 @@ impl Seen {
                     envelope.message.capture_id().map(|id| fix.apply(id)),
                     envelope.message.version().number(),
                     envelope.message.as_received().len(),
-                    false,
+                    None,
                 ),
                 Arrival::Unparsable(unparsable) => (
                     &unparsable.origin,
@@ -85,7 +87,7 @@ impl Seen {
                     None,
                     0,
                     unparsable.frame.len(),
-                    unparsable.error.kind() == DecodeErrorKind::MissingChunk,
+                    Some(&unparsable.error),
                 ),
                 _ => return None,
             };
@@ -99,7 +101,8 @@ impl Seen {
             at,
             version,
             octets,
-            incomplete,
+            fault: error.map(DecodeError::reason),
+            incomplete: error.is_some_and(|error| error.kind() == DecodeErrorKind::MissingChunk),
         })
     }
 }
@@ -140,7 +143,7 @@ impl AgentTable {
         self.entries.push(AgentEntry {
             key,
             intake: Intake::default(),
-            unparsable: 0,
+            unparsable: Vec::new(),
             octets: 0,
             first_seen: seen.at,
             last_seen: seen.at,
@@ -159,9 +162,17 @@ impl AgentTable {
         entry.last_seen = seen.at;
         entry.listener = seen.listener;
         entry.transport = seen.transport;
-        match seen.version {
-            0 => entry.unparsable += 1,
-            version => entry.versions |= 1 << version,
+        if let Some(reason) = seen.fault {
+            match entry
+                .unparsable
+                .iter_mut()
+                .find(|(known, _)| *known == reason)
+            {
+                Some((_, frames)) => *frames += 1,
+                None => entry.unparsable.push((reason, 1)),
+            }
+        } else {
+            entry.versions |= 1 << seen.version;
         }
     }
 
