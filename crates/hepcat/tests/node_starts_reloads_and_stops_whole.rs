@@ -3,7 +3,9 @@
 
 use std::{
     net::{TcpListener, UdpSocket},
+    os::unix::net::UnixDatagram,
     process::Command,
+    time::Duration,
 };
 
 use hepcat_testkit::{FakeAgent, FakeCollector, NodeProcess, frame};
@@ -159,4 +161,44 @@ fn a_stop_that_cannot_deliver_says_how_much_was_lost_and_where() {
         stopped.contains("lost=7") && stopped.contains("unaccounted=0"),
         "{stopped}"
     );
+}
+
+#[test]
+fn systemd_is_told_when_the_node_is_ready_reloads_and_stops() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let socket = UnixDatagram::bind(directory.path().join("notify")).expect("a socket");
+    socket
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .expect("a time limit");
+    let file = directory.path().join("hepcat.toml");
+    std::fs::write(&file, format!("[http]\nlisten = \"127.0.0.1:0\"\n{IN}")).expect("written");
+    let mut node = Command::new(HEPCAT)
+        .args(["run", "-c"])
+        .arg(&file)
+        .env("NOTIFY_SOCKET", directory.path().join("notify"))
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("hepcat runs");
+    let told = || {
+        let mut message = [0; 256];
+        let length = socket.recv(&mut message).expect("a message");
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    };
+    let signal = |name: &str| {
+        let sent = Command::new("kill")
+            .args([name, &node.id().to_string()])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()));
+    };
+    assert!(told().contains("READY=1"));
+    signal("-HUP");
+    let reloading = told();
+    assert!(
+        reloading.contains("RELOADING=1") && reloading.contains("MONOTONIC_USEC="),
+        "{reloading}"
+    );
+    assert!(told().contains("READY=1"));
+    signal("-TERM");
+    assert!(told().contains("STOPPING=1"));
+    assert!(node.wait().expect("it ends").success());
 }

@@ -158,7 +158,12 @@ impl Running {
             match plan {
                 ListenerPlan::Keep => {
                     if let Some(at) = old.iter().position(|one| one.spec == *spec) {
-                        self.listeners.push(old.swap_remove(at));
+                        let kept = old.swap_remove(at);
+                        // Who reloads after changing certificates does not expect to wait for them.
+                        if let Err(error) = kept.handle.reload_tls() {
+                            tracing::error!(listener = spec.name.as_str(), %error, "certificates not reloaded");
+                        }
+                        self.listeners.push(kept);
                     }
                 }
                 ListenerPlan::Start(bound) => {
