@@ -427,3 +427,45 @@ queue = {{ frames = 100, when_full = "drop_oldest" }}
     );
     assert!(number(&sink(&status, "slow")["dropped"]["queue_full_oldest"]) > 0);
 }
+
+#[test]
+fn a_route_looks_into_a_compressed_payload_and_the_frame_leaves_as_it_came() {
+    let (options, rest) = (FakeCollector::tcp(), FakeCollector::tcp());
+    let node = NodeProcess::start(
+        HEPCAT,
+        &format!(
+            r#"
+[http]
+listen = "127.0.0.1:0"
+[hep]
+hep_id = ["[options] {}", "[rest] {}"]
+[[listener]]
+name = "in"
+socket = "hep_udp:127.0.0.1:0"
+[[route]]
+when = "method:OPTIONS"
+to = ["options"]
+[[route]]
+to = ["rest"]
+"#,
+            options.address(),
+            rest.address()
+        ),
+    );
+    let compressed = hepcat_wire::MessageBuilder::new()
+        .source(([192, 0, 2, 1], 5060).into())
+        .destination(([192, 0, 2, 2], 5060).into())
+        .time(1_795_390_673, 0)
+        .capture_id(7)
+        .payload(frame::sip_options(&"z".repeat(400)).as_bytes())
+        .compressed(true)
+        .encode(hepcat_wire::Version::V3)
+        .expect("a frame");
+    let message = hepcat_wire::Message::parse(compressed.as_slice()).expect("version 3");
+    assert!(matches!(
+        message.payload(),
+        hepcat_wire::Payload::Compressed(_)
+    ));
+    FakeAgent::udp(node.listener("in")).send(&compressed);
+    assert_eq!(options.wait_for(1), [compressed]);
+}

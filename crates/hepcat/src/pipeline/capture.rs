@@ -32,13 +32,20 @@ pub enum Capture<'a> {
 }
 
 impl<'a> Capture<'a> {
-    /// A capture of `arrival`, which the listener called `listener` received; `inflated` is new.
+    /// A capture of `arrival`, which the listener called `listener` received. A compressed payload is
+    /// inflated into `inflated`, which is new, and not at all where there is none: nobody then looks at
+    /// payloads.
     #[must_use]
-    pub fn new(arrival: &'a Arrival, listener: &'a str, inflated: &'a Inflated) -> Option<Self> {
+    pub fn new(
+        arrival: &'a Arrival,
+        listener: &'a str,
+        inflated: Option<&'a Inflated>,
+    ) -> Option<Self> {
         match arrival {
             Arrival::Message(envelope) => {
                 let view = MessageView::new(envelope, listener);
-                let view = match inflated.payload_of(&envelope.message) {
+                let payload = inflated.and_then(|room| room.payload_of(&envelope.message));
+                let view = match payload {
                     Some(payload) => view.with_payload(payload),
                     None => view,
                 };

@@ -85,15 +85,18 @@ impl Pipeline {
         desk.outcomes.clear();
         desk.staging.fit(topology);
         let watched = self.tail.is_watched();
+        let routes = topology.routes();
+        let look_inside = watched || routes.needs_sip() || routes.needs_payload();
         for arrival in batch {
             let inflated = Inflated::default();
             let listener = topology.listener_name(arrival);
-            let Some(capture) = Capture::new(arrival, listener, &inflated) else {
+            let Some(capture) = Capture::new(arrival, listener, look_inside.then_some(&inflated))
+            else {
                 continue;
             };
             let outcome = match arrival {
                 Arrival::Message(envelope) => {
-                    topology.routes().decide(&capture, &mut desk.verdict);
+                    routes.decide(&capture, &mut desk.verdict);
                     self.route(topology, envelope, desk)
                 }
                 Arrival::Unparsable(unparsable) => self.keep_unparsable(unparsable),
