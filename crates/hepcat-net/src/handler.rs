@@ -1,8 +1,8 @@
 //! Where listeners hand over what they received.
 
-use std::future::Future;
+use std::{future::Future, net::SocketAddr};
 
-use crate::Arrival;
+use crate::{Arrival, ListenerId, Origin};
 
 /// Frames in order of arrival. Reused between hand-overs, so a steady listener allocates none.
 pub type Batch = Vec<Arrival>;
@@ -18,4 +18,24 @@ pub trait Handler: Send + Sync + 'static {
     /// # Cancel safety
     /// Not cancelled by listeners: they wait for it, also while they stop.
     fn handle(&self, batch: &mut Batch) -> impl Future<Output = ()> + Send;
+
+    /// Whether a connection may come in, asked when it is accepted and before anything is read. All do by
+    /// default. Must not block.
+    ///
+    /// # Errors
+    /// Why not, as a short fixed label: the connection is closed at once and counted under it.
+    fn admit_connection(&self, listener: ListenerId, peer: SocketAddr) -> Result<(), &'static str> {
+        let _ = (listener, peer);
+        Ok(())
+    }
+
+    /// Whether a peer may stay whose TLS handshake is done, asked before its first message is read: `origin` says
+    /// who it proved to be. All do by default. Must not block.
+    ///
+    /// # Errors
+    /// As [`admit_connection`](Self::admit_connection).
+    fn admit_session(&self, origin: &Origin) -> Result<(), &'static str> {
+        let _ = origin;
+        Ok(())
+    }
 }

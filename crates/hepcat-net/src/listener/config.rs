@@ -202,6 +202,9 @@ pub struct StreamLimits {
     /// Open connections from one peer address. Default 256: a proxy opens one for each of its workers, and no
     /// machine that does so has more cores than that.
     pub max_connections_per_peer: usize,
+    /// So many frames in a row that are no messages close the connection. `None`: never. Default 16: more than a
+    /// sender's defect in single messages, and few enough that a sender of rubbish is soon gone.
+    pub max_bad_frames: Option<NonZeroU32>,
 }
 
 impl Default for StreamLimits {
@@ -213,6 +216,7 @@ impl Default for StreamLimits {
             handshake_timeout: Duration::from_secs(5),
             max_connections: 2048,
             max_connections_per_peer: 256,
+            max_bad_frames: NonZeroU32::new(16),
         }
     }
 }

@@ -1,4 +1,6 @@
-use std::{convert::Infallible, future, io, pin::pin, sync::Arc, time::SystemTime};
+use std::{
+    convert::Infallible, future, io, num::NonZeroU32, pin::pin, sync::Arc, time::SystemTime,
+};
 
 use hepcat_wire::{DecodeError, Deframer, DeframerConfig, OnGarbage};
 use tokio::{
@@ -23,9 +25,6 @@ const READ: usize = 64 * 1024;
 /// Octets that are still read when the listener stops: what the peer was told had arrived, up to this.
 const LAST_OCTETS: usize = 4 << 20;
 
-/// So many frames in a row that are no messages close the connection.
-const MOST_ERRORS: u32 = 16;
-
 /// Reads one connection, plain or decrypted, to its end.
 #[derive(Debug)]
 pub(super) struct Connection<S, H> {
@@ -34,6 +33,7 @@ pub(super) struct Connection<S, H> {
     origin: Arc<Origin>,
     intake: Intake<H>,
     progress: Progress,
+    max_bad_frames: Option<NonZeroU32>,
     errors_in_a_row: u32,
     keep_alive_octets: u64,
 }
@@ -59,6 +59,7 @@ impl<S: AsyncRead + Unpin, H: Handler> Connection<S, H> {
             origin,
             intake: Intake::new(counters, handler),
             progress: Progress::new(&options.limits, Instant::now()),
+            max_bad_frames: options.limits.max_bad_frames,
             errors_in_a_row: 0,
             keep_alive_octets: 0,
         }
@@ -138,8 +139,8 @@ impl<S: AsyncRead + Unpin, H: Handler> Connection<S, H> {
                     if self.intake.frame(frame, &self.origin, now) {
                         self.errors_in_a_row = 0;
                     } else {
-                        self.errors_in_a_row += 1;
-                        if self.errors_in_a_row == MOST_ERRORS {
+                        self.errors_in_a_row = self.errors_in_a_row.saturating_add(1);
+                        if NonZeroU32::new(self.errors_in_a_row) == self.max_bad_frames {
                             return Err(CloseReason::TooManyErrors);
                         }
                     }

@@ -42,7 +42,9 @@ pub struct ListenerStats {
     pub connections_open: u64,
     /// Connections that were taken.
     pub connections_accepted: u64,
-    /// Connections closed at once: `max_connections`, `max_connections_per_peer`.
+    /// Connections closed at once: `max_connections`, `max_connections_per_peer`, and the reasons of
+    /// [`Handler::admit_connection`](crate::Handler::admit_connection) and
+    /// [`Handler::admit_session`](crate::Handler::admit_session).
     pub connections_refused: ByReason,
     /// Why connections ended, by [`CloseReason::name`].
     pub connections_closed: ByReason,
@@ -169,10 +171,14 @@ pub enum CloseReason {
     BadTotalLength,
     /// A frame above the maximum.
     TooLarge,
-    /// 16 frames in a row were no messages.
+    /// As many frames in a row were no messages as [`StreamLimits::max_bad_frames`] says.
+    ///
+    /// [`StreamLimits::max_bad_frames`]: super::StreamLimits::max_bad_frames
     TooManyErrors,
     /// The TLS handshake did not succeed.
     Handshake,
+    /// The handler did not admit who the peer proved to be.
+    Refused,
     /// The listener stopped.
     Stopped,
 }
@@ -194,6 +200,7 @@ impl CloseReason {
             Self::TooLarge => "too_large",
             Self::TooManyErrors => "too_many_errors",
             Self::Handshake => "handshake",
+            Self::Refused => "refused",
             Self::Stopped => "stopped",
         }
     }

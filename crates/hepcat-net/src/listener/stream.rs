@@ -81,16 +81,14 @@ impl<H: Handler> Acceptor<H> {
     }
 
     fn accepted(&self, stream: TcpStream, peer: SocketAddr) {
-        match self.places.take(peer.ip()) {
+        let admitted = self.shared.handler.admit_connection(self.shared.id, peer);
+        match admitted.and_then(|()| self.places.take(peer.ip())) {
             Ok(place) => {
                 self.shared.counters.accepted();
                 let shared = Arc::clone(&self.shared);
                 self.tasks.spawn(shared.serve(stream, peer, place));
             }
-            Err(limit) => {
-                self.shared.counters.refused.add(limit);
-                tracing::debug!(listener = self.shared.id.0, %peer, reason = limit, "connection refused");
-            }
+            Err(reason) => self.shared.refused(peer, reason),
         }
     }
 }
@@ -124,9 +122,16 @@ impl<H: Handler> Shared<H> {
             Ok(stream) => {
                 self.counters.handshake();
                 origin.tls = Some(stream.identity());
-                let Ended {
-                    reason, mut stream, ..
-                } = self.read(stream, origin).await;
+                let (reason, mut stream) = match self.handler.admit_session(&origin) {
+                    Ok(()) => {
+                        let ended = self.read(stream, origin).await;
+                        (ended.reason, ended.stream)
+                    }
+                    Err(reason) => {
+                        self.refused(peer, reason);
+                        (CloseReason::Refused, stream)
+                    }
+                };
                 // The peer may have gone, and its opinion no longer matters.
                 drop(tokio::time::timeout(FAREWELL, stream.close()).await);
                 reason
@@ -143,6 +148,11 @@ impl<H: Handler> Shared<H> {
                 CloseReason::Handshake
             }
         }
+    }
+
+    fn refused(&self, peer: SocketAddr, reason: &'static str) {
+        self.counters.refused.add(reason);
+        tracing::debug!(listener = self.id.0, %peer, reason, "connection refused");
     }
 
     async fn read<S: AsyncRead + Unpin>(&self, stream: S, origin: Origin) -> Ended<S> {

@@ -5,6 +5,7 @@
 )]
 
 mod datagrams_arrive_as_they_were_sent;
+mod handlers_say_who_may_stay;
 mod rig;
 mod settings_change_without_letting_go_of_the_address;
 mod streams_are_framed_however_they_are_cut;
