@@ -61,6 +61,14 @@ struct Fields {
 }
 
 impl<'a> Scan<'a> {
+    /// The same findings in another copy of the scanned octets, for handing a scan on to where the payload
+    /// has another lifetime. Where `payload` is not the same octets the fields are whatever stands in their
+    /// places, or absent.
+    #[must_use]
+    pub fn over<'b>(&self, payload: &'b [u8]) -> Scan<'b> {
+        Scan { payload, ..*self }
+    }
+
     /// Request or response.
     #[must_use]
     pub fn kind(&self) -> Kind {

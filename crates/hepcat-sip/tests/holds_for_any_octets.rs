@@ -49,6 +49,32 @@ proptest! {
     }
 
     #[test]
+    fn a_scan_over_other_octets_finds_what_stands_there_or_nothing(
+        rest in pieces(),
+        other in prop::collection::vec(any::<u8>(), 0..400),
+    ) {
+        let request = [b"INVITE sip:a@b SIP/2.0\r\n", &rest[..]].concat();
+        let scan = hepcat_sip::scan(&request).expect("a request line");
+        let copy = request.clone();
+        prop_assert_eq!(format!("{:?}", scan.over(&copy)), format!("{scan:?}"));
+        prop_assert_eq!(scan.over(&copy).call_id(), scan.call_id());
+
+        let over = scan.over(&other);
+        for found in [
+            over.method(),
+            over.call_id(),
+            over.cseq_method(),
+            over.via_branch(),
+            over.from().and_then(|from| from.tag()),
+            over.header(b"To").map(|header| header.value()),
+            Some(over.body()),
+        ] {
+            prop_assert!(found.is_none_or(|octets| octets.len() <= other.len()));
+        }
+        prop_assert!(over.headers().count() <= other.len());
+    }
+
+    #[test]
     fn any_header_section(rest in pieces()) {
         let request = [b"INVITE sip:a@b SIP/2.0\r\n", &rest[..]].concat();
         prop_assert!(hepcat_sip::scan(&request).is_some());
