@@ -59,6 +59,7 @@ mod envelope;
 mod handler;
 pub mod listener;
 pub mod tls;
+pub mod trace;
 
 pub use destination::{Destination, DestinationConfig};
 pub use envelope::{Arrival, Envelope, ListenerId, Origin, TlsIdentity, Transport, Unparsable};
