@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::status::{DatagramStatus, ListenerStatus, SinkStatus, Status};
+use crate::status::{DatagramStatus, ListenerStatus, SinkStatus, StateStatus, Status};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -48,8 +48,27 @@ pub fn examine(status: &Status) -> Vec<Finding> {
     for sink in &status.sinks {
         about_sink(status, sink, &mut findings);
     }
+    about_state(&status.state, &mut findings);
     about_ledger(status, &mut findings);
     findings
+}
+
+fn about_state(state: &StateStatus, findings: &mut Vec<Finding>) {
+    let mut say = |severity, sentence| findings.push(Finding::new(severity, "state", sentence));
+    match (&state.data_dir, &state.set_aside) {
+        (Some(directory), None) => say(Severity::Good, format!("kept in {directory}")),
+        (_, Some(file)) => say(
+            Severity::Bad,
+            format!(
+                "the state file was damaged when the node started: it lies in {file}, and what had been decided at \
+                 run time (traces, switches) is to be decided again"
+            ),
+        ),
+        (None, None) => say(
+            Severity::Good,
+            "no data_dir is configured: what is decided at run time ends with the node".to_owned(),
+        ),
+    }
 }
 
 fn about_listener(status: &Status, listener: &ListenerStatus, findings: &mut Vec<Finding>) {

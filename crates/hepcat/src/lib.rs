@@ -16,6 +16,7 @@ pub mod render;
 pub mod route;
 pub mod signal;
 pub mod sink;
+pub mod state;
 pub mod status;
 mod telemetry;
 

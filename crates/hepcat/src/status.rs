@@ -29,6 +29,8 @@ pub struct Status {
     pub ready: bool,
     /// The configuration file, where there is one.
     pub config: Option<String>,
+    /// What outlives the process.
+    pub state: StateStatus,
     /// Every listener that is served.
     pub listeners: Vec<ListenerStatus>,
     /// Every sink, destinations first.
@@ -37,6 +39,15 @@ pub struct Status {
     pub agents: Vec<AgentStatus>,
     /// The sum over listeners, and what it leaves open.
     pub ledger: LedgerStatus,
+}
+
+/// Where things are kept that a restart must not forget.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct StateStatus {
+    /// The data directory; `None` where what is decided at run time ends with the process.
+    pub data_dir: Option<String>,
+    /// Where a damaged state file was put at start.
+    pub set_aside: Option<String>,
 }
 
 /// The node's side of the ledger.

@@ -40,6 +40,10 @@ pub(crate) fn run(arguments: &CheckArgs) -> ExitCode {
     }
 }
 
+fn data_dir(config: &Config) -> Option<String> {
+    Some(config.data_dir()?.display().to_string())
+}
+
 fn summary(file: &Path, config: &Config) -> String {
     const OK: Style = AnsiColor::Green.on_default().bold();
     const NOTE: Style = AnsiColor::Yellow.on_default().bold();
@@ -50,7 +54,10 @@ fn summary(file: &Path, config: &Config) -> String {
         let _infallible = writeln!(text, "  {title:<13}{item}");
     };
     line("node", config.node.name.clone());
-    line("data", config.node.data_dir.display().to_string());
+    line(
+        "data",
+        data_dir(config).unwrap_or_else(|| "nothing is kept".to_owned()),
+    );
     for listener in &config.listeners {
         line(
             "listener",
@@ -104,7 +111,7 @@ fn accepted(config: &Config) -> Value {
     json!({
         "ok": true,
         "node": config.node.name,
-        "data_dir": config.node.data_dir.display().to_string(),
+        "data_dir": data_dir(config),
         "listeners": listeners,
         "destinations": destinations,
         "routes": config.routes.len(),

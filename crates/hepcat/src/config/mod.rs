@@ -147,6 +147,18 @@ impl Config {
         }
     }
 
+    /// Directory of everything that is kept: the one that the configuration names, and the user's data
+    /// directory where there is no configuration. `None` for a file that names none: such a node writes
+    /// nothing, and what is decided at run time ends with it.
+    #[must_use]
+    pub fn data_dir(&self) -> Option<Marked<PathBuf>> {
+        match (&self.node.data_dir, &self.file) {
+            (Some(given), _) => Some(given.clone()),
+            (None, None) => Some(Marked::built_in(node::user_data_dir())),
+            (None, Some(_)) => None,
+        }
+    }
+
     /// Every table of the document, and the names of destinations that could not be read.
     fn read(root: &reader::Table<'_>) -> (Self, Vec<String>) {
         let node = root.table("node", NodeConfig::read).unwrap_or_default();

@@ -20,15 +20,16 @@ use super::{
 pub struct NodeConfig {
     /// Name of this node; the host's name where none is given.
     pub name: String,
-    /// Directory of everything that is kept.
-    pub data_dir: Marked<PathBuf>,
+    /// Directory of everything that is kept; [`Config::data_dir`](super::Config::data_dir) says what holds
+    /// where none is given.
+    pub data_dir: Option<Marked<PathBuf>>,
 }
 
 impl Default for NodeConfig {
     fn default() -> Self {
         Self {
             name: host_name(),
-            data_dir: Marked::built_in(data_dir(|variable| std::env::var_os(variable))),
+            data_dir: None,
         }
     }
 }
@@ -45,7 +46,7 @@ impl NodeConfig {
         });
         Self {
             name: name.map_or(d.name, Marked::into_inner),
-            data_dir: table.path("data_dir").unwrap_or(d.data_dir),
+            data_dir: table.path("data_dir"),
         }
     }
 }
@@ -57,6 +58,11 @@ fn host_name() -> String {
         "" => "hepcat".to_owned(),
         name => name.to_owned(),
     }
+}
+
+/// Where a node without a configuration keeps things.
+pub(super) fn user_data_dir() -> PathBuf {
+    data_dir(|variable| std::env::var_os(variable))
 }
 
 /// The user's data directory (XDG Base Directory Specification 0.8); the system's for a user without a home.

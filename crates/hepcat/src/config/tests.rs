@@ -275,10 +275,14 @@ fn keys_without_meaning_for_a_transport_are_faults() {
 fn relative_paths_start_at_the_file() {
     let text = format!("{LISTENER}[node]\ndata_dir = \"kept\"\n");
     let config = Config::parse(&text, "/etc/hepcat/hepcat.toml").unwrap();
-    assert_eq!(
-        config.node.data_dir.as_path(),
-        Path::new("/etc/hepcat/kept")
-    );
+    let kept = config.data_dir().map(|directory| directory.to_path_buf());
+    assert_eq!(kept.as_deref(), Some(Path::new("/etc/hepcat/kept")));
+}
+
+#[test]
+fn only_a_node_without_a_file_keeps_things_where_nobody_said() {
+    assert_eq!(parse(LISTENER).data_dir(), None);
+    assert!(Config::builtin().data_dir().is_some());
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod commit;
 mod convert;
+mod keep;
 mod prepare;
 mod report;
 
@@ -30,6 +31,7 @@ use crate::{
     http::HttpSockets,
     pipeline::Pipeline,
     sink::{SinkLedger, destination::DestinationSink, tail::Tail},
+    state::State,
 };
 
 /// How long listeners may take to hand over what they hold, once told to stop.
@@ -42,6 +44,7 @@ const CLOSING_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Node {
     pipeline: Arc<Pipeline>,
+    state: State,
     running: Mutex<Running>,
     /// One reload or stop at a time.
     changing: tokio::sync::Mutex<()>,
@@ -107,7 +110,10 @@ impl Node {
     /// # Errors
     /// Everything that keeps the node from starting, at once; nothing is left bound then.
     pub async fn start(config: Config) -> Result<Arc<Self>, Faults> {
+        let mut faults = Vec::new();
+        let state = keep::open_state(&config, &mut faults).await;
         let node = Arc::new(Self {
+            state,
             pipeline: Arc::new(Pipeline::new(
                 Arc::new(Tail::default()),
                 config.unparsable.max_per_second.as_u64(),
@@ -119,7 +125,10 @@ impl Node {
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
         });
-        node.reload(config).await?;
+        if let Err(faults) = node.change_to(config, faults).await {
+            node.state.close().await;
+            return Err(faults);
+        }
         node.ready.store(true, Ordering::Release);
         Ok(node)
     }
@@ -129,10 +138,21 @@ impl Node {
     /// # Errors
     /// Everything that is wrong with the new one.
     pub async fn reload(self: &Arc<Self>, config: Config) -> Result<(), Faults> {
+        let mut faults = Vec::new();
+        keep::check_directory(&config, self.state.directory(), &mut faults);
+        self.change_to(config, faults).await
+    }
+
+    /// Changes to `config`, unless there are `faults` already or more are found.
+    async fn change_to(
+        self: &Arc<Self>,
+        config: Config,
+        faults: Vec<config::Fault>,
+    ) -> Result<(), Faults> {
         let _one_at_a_time = self.changing.lock().await;
         let inventory = self.running.lock().inventory();
         let id_of = |name: &str| self.running.lock().listener_id(name);
-        let prepared = prepare::prepare(config, &inventory, id_of).await?;
+        let prepared = prepare::prepare(config, &inventory, id_of, faults).await?;
         self.commit(prepared).await;
         Ok(())
     }
@@ -158,6 +178,7 @@ impl Node {
         {
             tracing::warn!("some tasks did not end in time");
         }
+        self.state.close().await;
         DrainReport {
             received: ledger.intake.received,
             routed: ledger.intake.routed,
@@ -176,6 +197,12 @@ impl Node {
     #[must_use]
     pub fn pipeline(&self) -> &Arc<Pipeline> {
         &self.pipeline
+    }
+
+    /// What outlives the process.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
     }
 
     /// Where work that belongs to the node is spawned.

@@ -55,7 +55,8 @@ pub(super) enum DestinationPlan {
     Start(Box<DestinationConfig>),
 }
 
-/// Checks, resolves, loads and binds. `id_of` gives the number of a listener by its name.
+/// Checks, resolves, loads and binds. `id_of` gives the number of a listener by its name; `faults` are
+/// those that were found before.
 ///
 /// # Errors
 /// Everything that is wrong. Whatever was bound by then is released.
@@ -63,8 +64,8 @@ pub(super) async fn prepare(
     config: Config,
     running: &Inventory,
     mut id_of: impl FnMut(&str) -> ListenerId,
+    mut faults: Vec<Fault>,
 ) -> Result<Prepared, Faults> {
-    let mut faults = Vec::new();
     let routes = compile_routes(&config, &mut faults);
     let destinations: Vec<_> = config
         .destinations

@@ -16,7 +16,7 @@ use crate::{
     sink::{SinkLedger, destination::DestinationSink},
     status::{
         self, AgentStatus, ConnectionStatus, DatagramStatus, DestinationStatus, IntakeStatus,
-        LedgerStatus, ListenerStatus, SinkStatus, Status,
+        LedgerStatus, ListenerStatus, SinkStatus, StateStatus, Status,
     },
 };
 
@@ -46,6 +46,7 @@ impl Node {
             started_at: timestamp(self.started_at),
             read_at,
             ready: self.is_ready(),
+            state: self.about_state(),
             config: running.file.as_ref().map(|file| file.display().to_string()),
             ledger: LedgerStatus {
                 unaccounted: intake.unaccounted() + open_sinks,
@@ -59,6 +60,16 @@ impl Node {
                 .collect(),
             listeners,
             sinks,
+        }
+    }
+}
+
+impl Node {
+    fn about_state(&self) -> StateStatus {
+        let shown = |path: &std::path::Path| path.display().to_string();
+        StateStatus {
+            data_dir: self.state.directory().map(shown),
+            set_aside: self.state.set_aside().map(shown),
         }
     }
 }

@@ -1,0 +1,51 @@
+//! Opening what outlives the process, as far as the configuration wants that.
+
+use std::path::Path;
+
+use super::convert::spelled;
+use crate::{
+    config::{Config, Fault},
+    state::State,
+};
+
+/// The state in the configured data directory, or state that ends with the process where none is wanted.
+/// What keeps it from being opened is a fault, and the rest of the configuration is looked at all the same.
+pub(super) async fn open_state(config: &Config, faults: &mut Vec<Fault>) -> State {
+    if let Some(directory) = config.data_dir() {
+        match State::open(&directory).await {
+            Ok(state) => return state,
+            Err(error) => faults.push(Fault::at(&directory, spelled(&error), error.remedy())),
+        }
+    }
+    match State::in_memory().await {
+        Ok(state) => state,
+        Err(error) => {
+            faults.push(Fault::at(
+                &crate::config::Marked::built_in(()),
+                spelled(&error),
+                error.remedy(),
+            ));
+            State::closed()
+        }
+    }
+}
+
+/// A node keeps its data directory for as long as it runs.
+pub(super) fn check_directory(config: &Config, held: Option<&Path>, faults: &mut Vec<Fault>) {
+    let wanted = config.data_dir();
+    if wanted.as_ref().map(|directory| directory.as_path()) == held {
+        return;
+    }
+    let message = "the data directory cannot change while the node runs";
+    let remedy = match held {
+        Some(held) => format!("write data_dir = {held:?} again, or restart the node"),
+        None => "take data_dir out again, or restart the node".to_owned(),
+    };
+    faults.push(match wanted {
+        Some(directory) => Fault::at(&directory, message, remedy),
+        None => match &config.file {
+            Some(file) => Fault::of_file(file, message, remedy),
+            None => Fault::at(&crate::config::Marked::built_in(()), message, remedy),
+        },
+    });
+}
