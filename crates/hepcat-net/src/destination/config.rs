@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Backoff, Resolve, SystemResolver};
+use super::{Backoff, Resolve, SystemResolver, breaker};
 use crate::{Transport, tls::ClientTls};
 
 /// Everything about one destination. Made by [`udp`](Self::udp), [`tcp`](Self::tcp) or
@@ -130,6 +130,7 @@ impl DestinationConfig {
     /// `hep_max_retries` and `hep_retry_cooldown`, counted for this destination alone: after
     /// `max_retries` failures in a row no attempt is made for `cooldown`; then one, and if it fails
     /// the next cool-down starts. Unset by default: back-off alone. Frames are queued all the while.
+    /// The same number of failures opens the [`Breaker`](super::Breaker), 5 where it is unset.
     #[must_use]
     pub fn retry_limit(mut self, max_retries: u32, cooldown: Duration) -> Self {
         self.retry_limit = Some(RetryLimit {
@@ -144,6 +145,12 @@ impl DestinationConfig {
     pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
         self.resolver = resolver;
         self
+    }
+
+    /// Failures in a row that open the circuit breaker.
+    pub(super) fn opens_after(&self) -> u32 {
+        self.retry_limit
+            .map_or(breaker::OPENS_AFTER, |limit| limit.max_retries.max(1))
     }
 
     /// Name given by whoever configures it; labels logs and metrics.

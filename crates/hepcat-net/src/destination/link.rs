@@ -6,6 +6,7 @@ use std::{io, net::SocketAddr, time::Duration};
 use thiserror::Error;
 use tokio::time::Instant;
 
+use super::breaker::{Breaker, STABLE, STALLED};
 use crate::tls::{TlsError, TlsFailure};
 
 /// At most one line about going down in this time.
@@ -216,6 +217,14 @@ pub(super) struct Link {
     /// An attempt to connect is under way.
     pub(super) attempting: bool,
     pub(super) last_error: Option<Failure>,
+    /// Failures in a row, until a connection has held.
+    failures: u32,
+    /// Failures in a row that open the circuit breaker.
+    opens_after: u32,
+    /// Since when there has been a socket to write to.
+    connected_at: Option<Instant>,
+    /// When it last came back from being away or stalled.
+    back_at: Option<Instant>,
     log: LogGate,
 }
 
@@ -228,7 +237,7 @@ pub(super) struct Failure {
 }
 
 impl Link {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(opens_after: u32, now: Instant) -> Self {
         Self {
             state: LinkState::Connecting,
             since: now,
@@ -236,15 +245,76 @@ impl Link {
             // The first one begins as soon as the task runs.
             attempting: true,
             last_error: None,
+            failures: 0,
+            opens_after,
+            connected_at: None,
+            back_at: None,
             log: LogGate::default(),
         }
     }
 
     pub(super) fn enter(&mut self, state: LinkState, now: Instant) {
-        if self.state != state {
-            self.state = state;
-            self.since = now;
+        if self.state == state {
+            return;
         }
+        let was_away = match self.state {
+            LinkState::Connecting | LinkState::Up => false,
+            LinkState::Slow => self.is_stalled(now),
+            _ => true,
+        };
+        if state == LinkState::Up && was_away {
+            self.back_at = Some(now);
+        }
+        if !state.is_connected() {
+            self.connected_at = None;
+        } else if !self.state.is_connected() {
+            self.connected_at = Some(now);
+        }
+        self.state = state;
+        self.since = now;
+    }
+
+    fn is_stalled(&self, now: Instant) -> bool {
+        self.state == LinkState::Slow && now.duration_since(self.since) >= STALLED
+    }
+
+    fn connected_for(&self, now: Instant) -> Option<Duration> {
+        self.connected_at
+            .map(|at| now.saturating_duration_since(at))
+    }
+
+    /// Notes how many failures there were in a row. Whether that opens the breaker.
+    pub(super) fn count_failures(&mut self, failures: u32) -> bool {
+        let opens = self.failures < self.opens_after && failures >= self.opens_after;
+        self.failures = failures;
+        opens
+    }
+
+    /// Failures in a row: none once a connection has held.
+    pub(super) fn failures(&self, now: Instant) -> u32 {
+        match self.connected_for(now) {
+            Some(age) if age >= STABLE => 0,
+            _ => self.failures,
+        }
+    }
+
+    pub(super) fn breaker(&self, now: Instant) -> Breaker {
+        Breaker::of(
+            self.failures >= self.opens_after,
+            self.state,
+            self.attempting,
+            self.connected_for(now),
+        )
+    }
+
+    /// Whether frames offered now are likely to be delivered soon.
+    pub(super) fn is_available(&self, now: Instant) -> bool {
+        self.state.is_available() && !self.is_stalled(now) && self.breaker(now) == Breaker::Closed
+    }
+
+    /// For how long it has been back from being away.
+    pub(super) fn back_for(&self, now: Instant) -> Option<Duration> {
+        self.back_at.map(|at| now.saturating_duration_since(at))
     }
 
     /// The link failed. Whether that is to be logged, with the failures passed over in silence.
@@ -314,6 +384,63 @@ impl LogGate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn peer() -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 9060))
+    }
+
+    #[test]
+    fn what_was_never_away_has_not_come_back() {
+        let start = Instant::now();
+        let mut link = Link::new(5, start);
+        assert!(link.is_available(start), "the first attempt has just begun");
+        link.up(peer(), start + SECOND);
+        assert!(link.is_available(start + SECOND));
+        assert_eq!(link.back_for(start + SECOND), None);
+        link.enter(LinkState::Slow, start + SECOND);
+        link.enter(LinkState::Up, start + SECOND + STALLED / 2);
+        assert_eq!(link.back_for(start + 9 * SECOND), None, "a short stall");
+    }
+
+    #[test]
+    fn a_stalled_link_is_not_available_and_comes_back() {
+        let start = Instant::now();
+        let mut link = Link::new(5, start);
+        link.up(peer(), start);
+        link.enter(LinkState::Slow, start);
+        assert!(link.is_available(start + STALLED / 2));
+        assert!(!link.is_available(start + STALLED));
+        link.enter(LinkState::Up, start + STALLED);
+        assert!(link.is_available(start + STALLED));
+        assert_eq!(link.back_for(start + STALLED + SECOND), Some(SECOND));
+    }
+
+    #[test]
+    fn flapping_opens_the_breaker_until_a_connection_holds() {
+        let start = Instant::now();
+        let mut link = Link::new(2, start);
+        let mut now = start;
+        for failures in 1..=3 {
+            now += SECOND;
+            link.up(peer(), now);
+            assert_eq!(link.is_available(now), failures <= 2, "after {failures}");
+            now += SECOND;
+            assert_eq!(link.count_failures(failures), failures == 2);
+            link.failed(LinkState::Down, "closed".into(), "closed", now);
+            assert!(!link.is_available(now));
+        }
+        assert_eq!(link.breaker(now), Breaker::Open);
+        link.up(peer(), now);
+        assert_eq!(link.breaker(now), Breaker::HalfOpen);
+        assert_eq!(link.failures(now), 3);
+        now += STABLE;
+        assert_eq!(link.breaker(now), Breaker::Closed);
+        assert!(link.is_available(now));
+        assert_eq!(link.failures(now), 0);
+        assert_eq!(link.back_for(now), Some(STABLE));
+    }
 
     #[test]
     fn a_long_absence_costs_one_line_and_one_for_the_return() {

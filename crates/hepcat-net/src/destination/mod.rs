@@ -26,6 +26,7 @@
 //! keeps it.
 
 mod backoff;
+mod breaker;
 mod config;
 mod connect;
 mod datagrams;
@@ -45,6 +46,7 @@ use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use backoff::Backoff;
+pub use breaker::{Breaker, Health};
 pub use config::{DestinationConfig, QueueConfig, SendMode, WhenFull};
 pub use ledger::{DropReason, Dropped, Ledger};
 pub use link::{LinkError, LinkState};
@@ -145,6 +147,9 @@ impl Destination {
             transport: config.transport(),
             state: link.state,
             state_for: now.saturating_duration_since(link.since),
+            breaker: link.breaker(now),
+            available: link.is_available(now),
+            failures: link.failures(now),
             peer: link.peer,
             last_error: link.last_error.as_ref().map(|error| LastError {
                 words: error.words.clone(),
@@ -157,6 +162,12 @@ impl Destination {
             postponed: reading.postponed,
             link: reading.counters,
         })
+    }
+
+    /// What somebody needs to know who can choose between destinations: one lock, no allocation.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.shared.queue.health(Instant::now())
     }
 
     /// The ledger alone: cheaper than [`stats`](Self::stats).

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    DestinationConfig, DropReason, Ledger, SendMode, WhenFull,
+    DestinationConfig, DropReason, Health, Ledger, SendMode, WhenFull,
     link::{Link, LinkState},
     stats::LinkCounters,
 };
@@ -122,7 +122,7 @@ impl Queue {
                 entered: 0,
                 left: 0,
                 failures: 0,
-                link: Link::new(now),
+                link: Link::new(config.opens_after(), now),
                 counters: LinkCounters::default(),
             }),
             writer: Notify::new(),
@@ -421,6 +421,17 @@ impl Queue {
 
     pub(super) fn ledger(&self) -> Ledger {
         self.state.lock().ledger()
+    }
+
+    /// What somebody needs to know who can choose between destinations.
+    pub(super) fn health(&self, now: Instant) -> Health {
+        let state = self.state.lock();
+        let available = state.link.is_available(now);
+        Health {
+            available,
+            back_for: state.link.back_for(now).filter(|_| available),
+            queued: state.held() as u64,
+        }
     }
 
     /// A consistent reading of the counters and the link.

@@ -4,11 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{LinkError, LinkState, Shared};
-
-/// A connection that held for less counts as a failed attempt, so that a peer which accepts and closes
-/// at once is backed off from as well.
-const STABLE: Duration = Duration::from_secs(5);
+use super::{LinkError, LinkState, Shared, breaker::STABLE};
 
 /// When `limit` from `start` is over; for a limit beyond what a clock can say, in thirty years.
 pub(super) fn deadline(start: Instant, limit: Duration) -> Instant {
@@ -99,6 +95,7 @@ impl Retry {
             }
             counters.send_timeouts += u64::from(matches!(error, LinkError::SendTimeout { .. }));
             counters.cooldowns += u64::from(state == LinkState::CoolingDown);
+            counters.breaker_opened += u64::from(link.count_failures(self.failures));
             link.failed(state, words.clone(), error.reason(), now)
         });
         shared.queue.attempt_failed();

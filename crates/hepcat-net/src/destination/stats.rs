@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{Ledger, LinkState};
+use super::{Breaker, Ledger, LinkState};
 use crate::Transport;
 
 /// One consistent reading of a destination.
@@ -17,6 +17,12 @@ pub struct DestinationStats {
     pub state: LinkState,
     /// For how long it has been in that state.
     pub state_for: Duration,
+    /// Whether it has failed too often to be relied upon.
+    pub breaker: Breaker,
+    /// Whether frames offered now are likely to be delivered soon: what groups go by.
+    pub available: bool,
+    /// Failures in a row; 0 once a connection has held for 5 s.
+    pub failures: u32,
     /// Address of the peer, while connected.
     pub peer: Option<SocketAddr>,
     /// What went wrong last, kept after recovery.
@@ -65,4 +71,6 @@ pub struct LinkCounters {
     pub peer_octets: u64,
     /// Cool-downs begun.
     pub cooldowns: u64,
+    /// Times that the circuit breaker opened.
+    pub breaker_opened: u64,
 }
