@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::status::{DatagramStatus, ListenerStatus, SinkStatus, StateStatus, Status};
+use crate::status::{
+    DatagramStatus, GroupStatus, ListenerStatus, SinkStatus, StateStatus, Status,
+};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -47,6 +49,9 @@ pub fn examine(status: &Status) -> Vec<Finding> {
     }
     for sink in &status.sinks {
         about_sink(status, sink, &mut findings);
+    }
+    for group in &status.groups {
+        about_group(group, &mut findings);
     }
     about_state(&status.state, &mut findings);
     about_ledger(status, &mut findings);
@@ -201,6 +206,16 @@ fn about_sink(status: &Status, sink: &SinkStatus, findings: &mut Vec<Finding>) {
                     destination.state, sink.delivered, sink.queued
                 ),
             );
+            if destination.breaker != "closed" {
+                say(
+                    Severity::Note,
+                    format!(
+                        "failed {} times in a row before this connection: groups pass it over until the \
+                         connection has held for 5 s",
+                        destination.failures
+                    ),
+                );
+            }
         } else {
             let error = destination
                 .last_error
@@ -222,6 +237,41 @@ fn about_sink(status: &Status, sink: &SinkStatus, findings: &mut Vec<Finding>) {
             format!("{dropped} frames were dropped ({})", spelled(&sink.dropped)),
         );
     }
+}
+
+fn about_group(group: &GroupStatus, findings: &mut Vec<Finding>) {
+    let subject = format!("group {}", group.name);
+    let names = |available: bool| {
+        let members = group.members.iter();
+        let chosen = members.filter(|member| member.available == available);
+        let names: Vec<_> = chosen.map(|member| member.name.as_str()).collect();
+        names.join(", ")
+    };
+    let (up, down) = (names(true), names(false));
+    let (severity, mut sentence) = match (up.is_empty(), down.is_empty()) {
+        (_, true) => (
+            Severity::Good,
+            format!("{}: all members are up ({up})", group.kind),
+        ),
+        (true, _) => (
+            Severity::Bad,
+            format!(
+                "{}: no member is up ({down}): messages wait in their queues",
+                group.kind
+            ),
+        ),
+        _ => (
+            Severity::Note,
+            format!("{}: {up} up, {down} down", group.kind),
+        ),
+    };
+    if let Some(active) = &group.active {
+        sentence.push_str(&format!(
+            "; {active} takes everything, after {} switches",
+            group.switches
+        ));
+    }
+    findings.push(Finding::new(severity, subject, sentence));
 }
 
 fn about_ledger(status: &Status, findings: &mut Vec<Finding>) {

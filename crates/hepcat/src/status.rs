@@ -35,6 +35,9 @@ pub struct Status {
     pub listeners: Vec<ListenerStatus>,
     /// Every sink, destinations first.
     pub sinks: Vec<SinkStatus>,
+    /// Every group.
+    #[serde(default)]
+    pub groups: Vec<GroupStatus>,
     /// Every agent, at most 10,000 and one for the rest.
     pub agents: Vec<AgentStatus>,
     /// The sum over listeners, and what it leaves open.
@@ -213,6 +216,16 @@ pub struct DestinationStatus {
     pub state: String,
     /// Since when.
     pub since: Timestamp,
+    /// Whether groups that can choose give it messages: it is up, takes frames, and its breaker is closed.
+    pub available: bool,
+    /// State of its circuit breaker: `closed`, `open` or `half_open`.
+    pub breaker: String,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Times that the breaker opened since start.
+    pub breaker_opened: u64,
+    /// Address of the peer, while connected.
+    pub peer: Option<SocketAddr>,
     /// What went wrong last, in words.
     pub last_error: Option<String>,
     /// Connections made since start.
@@ -223,6 +236,32 @@ pub struct DestinationStatus {
     pub queued_octets: u64,
     /// Frames that the queue may hold.
     pub queue_limit: u64,
+}
+
+/// A group and whom it gave what.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// Its configured name.
+    pub name: String,
+    /// `all`, `failover`, `balance` or `any`.
+    pub kind: String,
+    /// The member that takes everything, in a `failover` group that has had something to give.
+    pub active: Option<String>,
+    /// How often another member became the active one.
+    pub switches: u64,
+    /// Its members, in the order of the configuration.
+    pub members: Vec<MemberStatus>,
+}
+
+/// A destination as member of a group.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MemberStatus {
+    /// Name of the destination.
+    pub name: String,
+    /// Whether it can be chosen.
+    pub available: bool,
+    /// Messages that the group placed with it.
+    pub placed: u64,
 }
 
 /// An agent and what it sent.

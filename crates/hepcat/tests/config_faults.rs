@@ -326,3 +326,68 @@ fn a_later_fault_can_point_at_a_value_too() {
     assert_eq!((fault.line(), fault.column()), (Some(2), Some(10)));
     assert!(fault.to_string().contains("hepcat.toml:2:10"), "{fault}");
 }
+
+#[test]
+fn groups_that_cannot_be_meant_are_faults_at_their_place() {
+    let text = r#"[[listener]]
+socket = "hep_udp:127.0.0.1:0"
+[hep]
+hep_id = ["[a] 192.0.2.1", "[b] 192.0.2.2", "[broken] 192.0.2.3:0"]
+[[group]]
+name = "a"
+kind = "all"
+members = ["b"]
+[[group]]
+name = "tail"
+kind = "failover"
+members = []
+[[group]]
+name = "g"
+kind = "failovr"
+members = ["a"]
+[[group]]
+name = "h"
+kind = "any"
+hold = "1s"
+members = ["a", "a", "c", "broken", "h", { name = "b", weight = 2, priority = 1 }, { weight = 1 }]
+[[route]]
+to = ["g", "h", "b", "hh"]
+"#;
+    insta::assert_snapshot!(places(text).join("\n"));
+}
+
+#[test]
+fn two_groups_that_get_the_same_message_share_no_member() {
+    let groups = r#"
+[hep]
+hep_id = ["[a] 192.0.2.1", "[b] 192.0.2.2", "[spare] 192.0.2.3"]
+[[group]]
+name = "one"
+kind = "failover"
+members = ["a", "spare"]
+[[group]]
+name = "two"
+kind = "failover"
+members = ["b", "spare"]
+"#;
+    let text = format!("{LISTENER}{groups}");
+    let messages = |text: &str| -> Vec<_> {
+        let faults = faults(text);
+        faults
+            .iter()
+            .map(|fault| fault.message().to_owned())
+            .collect()
+    };
+    assert_eq!(
+        messages(&text),
+        ["`spare` is in groups `one` and `two`, and what no route matches goes to both"]
+    );
+    let apart = "[[route]]\nwhen = \"type:sip\"\nto = [\"one\"]\n[[route]]\nto = [\"two\"]\n";
+    let apart = Config::parse(&format!("{text}{apart}"), "hepcat.toml");
+    assert_eq!(apart.expect("no fault").groups.len(), 2);
+    let together = format!("{text}[[route]]\nto = [\"one\", \"two\"]\n");
+    assert_eq!(
+        messages(&together),
+        ["`spare` is in groups `one` and `two`, which this route names both"]
+    );
+}

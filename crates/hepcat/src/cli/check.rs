@@ -68,6 +68,11 @@ fn summary(file: &Path, config: &Config) -> String {
         let socket = format!("{}, version {}", *destination.socket, *destination.version);
         line("destination", named(&destination.name, &socket));
     }
+    for group in &config.groups {
+        let members: Vec<_> = group.names().collect();
+        let members = format!("{}, {}", group.kind.label(), members.join(", "));
+        line("group", named(&group.name, &members));
+    }
     line("routes", config.routes.len().to_string());
     line("page", format!("http://{}", *config.http.listen));
     if let Some(metrics) = &config.http.metrics {
@@ -108,12 +113,24 @@ fn accepted(config: &Config) -> Value {
             })
         })
         .collect();
+    let groups: Vec<_> = config
+        .groups
+        .iter()
+        .map(|group| {
+            json!({
+                "name": *group.name,
+                "kind": group.kind.label(),
+                "members": group.names().collect::<Vec<_>>(),
+            })
+        })
+        .collect();
     json!({
         "ok": true,
         "node": config.node.name,
         "data_dir": data_dir(config),
         "listeners": listeners,
         "destinations": destinations,
+        "groups": groups,
         "routes": config.routes.len(),
         "http": config.http.listen.to_string(),
         "metrics": config.http.metrics.as_ref().map(|metrics| metrics.listen.to_string()),

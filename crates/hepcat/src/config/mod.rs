@@ -33,6 +33,7 @@ use hepcat_net::Transport;
 mod certificates;
 mod destination;
 mod fault;
+mod group;
 mod hep;
 pub mod hep_id;
 mod listener;
@@ -52,6 +53,7 @@ pub use destination::{
     Destination, DestinationTls, KeyPolicy, QUEUE_FRAMES, QUEUE_SIZE, Queue, WhenFull,
 };
 pub use fault::{Fault, Faults};
+pub use group::{Group, GroupKind, Member};
 pub use hep::{Hep, Sending};
 pub use hep_id::HepId;
 pub use listener::{
@@ -77,6 +79,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// The destinations of `hep_id`, then `[[destination]]`, each in the order of the file.
     pub destinations: Vec<Destination>,
+    /// `[[group]]`, in the order of the file.
+    pub groups: Vec<Group>,
     /// `[[route]]`, in the order of the file.
     pub routes: Vec<Route>,
     /// `[http]`.
@@ -140,6 +144,7 @@ impl Config {
             hep: Hep::default(),
             listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
             destinations: Vec::new(),
+            groups: Vec::new(),
             routes: Vec::new(),
             http: Http::default(),
             unparsable: UnparsableConfig::default(),
@@ -159,7 +164,7 @@ impl Config {
         }
     }
 
-    /// Every table of the document, and the names of destinations that could not be read.
+    /// Every table of the document, and the names of destinations and groups that could not be read.
     fn read(root: &reader::Table<'_>) -> (Self, Vec<String>) {
         let node = root.table("node", NodeConfig::read).unwrap_or_default();
         let (hep, ids) = root.table("hep", Hep::read).unwrap_or_default();
@@ -183,12 +188,20 @@ impl Config {
             destination
         });
         destinations.extend(tables.into_iter().flatten());
+        let groups = root.tables("group", |table| {
+            let group = Group::read(table);
+            if group.is_none() {
+                unread.extend(table.peek_text("name").map(str::to_owned));
+            }
+            group
+        });
         let config = Self {
             file: Some(root.reader().file_name().to_owned()),
             node,
             hep,
             listeners: listeners.into_iter().flatten().collect(),
             destinations,
+            groups: groups.into_iter().flatten().collect(),
             routes: root.tables("route", Route::read),
             http: root.table("http", Http::read).unwrap_or_default(),
             unparsable: root

@@ -394,6 +394,31 @@ impl<'r> Table<'r> {
         Some(texts.collect())
     }
 
+    /// An array of strings and tables, each read by `of_text` or `of_table`; `None` when it is absent.
+    pub(super) fn texts_or_tables<R>(
+        &self,
+        key: &'static str,
+        mut of_text: impl FnMut(Marked<String>) -> R,
+        mut of_table: impl FnMut(&Table<'_>) -> R,
+    ) -> Option<Vec<R>> {
+        const EXPECTED: &str = "an array of names, or of tables with a name: [{ name = \"…\" }]";
+        let (value, mark) = self.take(key)?;
+        let DeValue::Array(items) = value else {
+            return self.mistyped(key, value, &mark, EXPECTED);
+        };
+        let read = items.iter().filter_map(|item| {
+            let mark = Mark::new(&self.reader.source, item.span());
+            match item.get_ref() {
+                DeValue::String(text) => {
+                    Some(of_text(Marked::new(text.clone().into_owned(), mark)))
+                }
+                DeValue::Table(entries) => Some(self.enter(key, entries, mark, &mut of_table)),
+                other => self.mistyped(key, other, &mark, EXPECTED),
+            }
+        });
+        Some(read.collect())
+    }
+
     /// A table within this one, read by `read`; `None` when it is absent.
     pub(super) fn table<R>(
         &self,

@@ -8,14 +8,16 @@ use std::{
 use hepcat_net::Transport;
 
 use super::{
-    Config, Fault, Host, Listener, Marked, Version,
+    Config, Fault, Host, Listener, Marked, Version, group,
     reader::closest,
     route::{RESERVED, Target},
 };
 
-/// Checks what the tables say together. `unread` names the destinations that have faults of their own.
+/// Checks what the tables say together. `unread` names the destinations and groups that have faults of
+/// their own.
 pub(super) fn check(config: &Config, unread: &[String], note: &mut dyn FnMut(Fault)) {
     check_names(config, note);
+    group::check(config, unread, note);
     check_routes(config, unread, note);
     check_addresses(config, note);
     check_capture_ids(config, note);
@@ -50,6 +52,8 @@ fn check_names(config: &Config, note: &mut dyn FnMut(Fault)) {
         .map(|destination| &destination.name);
     note_repeated("listeners", listeners, note);
     note_repeated("destinations", destinations.clone(), note);
+    let groups = config.groups.iter().map(|group| &group.name);
+    note_repeated("groups", groups, note);
     for name in destinations.filter(|name| RESERVED.contains(&name.as_str())) {
         let message = format!("a destination cannot be called `{}`", **name);
         note(Fault::at(
@@ -91,10 +95,12 @@ fn check_routes(config: &Config, unread: &[String], note: &mut dyn FnMut(Fault))
             .iter()
             .map(|destination| destination.name.as_str())
     };
-    let names = || read().chain(unread.iter().map(String::as_str));
+    let groups = || config.groups.iter().map(|group| group.name.as_str());
+    let unread = || unread.iter().map(String::as_str);
+    let names = || read().chain(groups()).chain(unread());
     for target in config.routes.iter().flat_map(|route| &route.to) {
         let name = match &**target {
-            Target::Destination(name) => name,
+            Target::Named(name) => name,
             Target::Tail => continue,
             Target::Store => {
                 let remedy = "name a destination, or \"tail\" for those who watch live";
@@ -109,7 +115,7 @@ fn check_routes(config: &Config, unread: &[String], note: &mut dyn FnMut(Fault))
         if names().any(|known| known == name) {
             continue;
         }
-        let message = format!("a route names `{name}`, which is no destination");
+        let message = format!("a route names `{name}`, which is no destination and no group");
         let remedy = match closest(name, names().chain(["tail"])) {
             Some(known) => format!("did you mean `{known}`?"),
             None => format!("add a [[destination]] of that name, or a hep_id [{name}]"),

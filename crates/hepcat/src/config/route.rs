@@ -18,15 +18,15 @@ pub struct Route {
 /// Where a route sends to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// The destination of that name.
-    Destination(String),
+    /// The destination or group of that name.
+    Named(String),
     /// The embedded store, which this version does not have: no checked configuration holds it.
     Store,
     /// Whoever watches live.
     Tail,
 }
 
-/// The words in `to` that name no destination.
+/// The words in `to` that name neither a destination nor a group.
 pub(super) const RESERVED: [&str; 2] = ["store", "tail"];
 
 impl Route {
@@ -35,7 +35,7 @@ impl Route {
         let target = |name: String| match name.as_str() {
             "store" => Target::Store,
             "tail" => Target::Tail,
-            _ => Target::Destination(name),
+            _ => Target::Named(name),
         };
         Self {
             when: read_query(table),

@@ -160,10 +160,34 @@ metrics! {
     DESTINATION_CONNECT_FAILURES = counter(
         "hepcat_destination_connect_failures_total", DESTINATION, "Connection attempts that failed"
     );
+    DESTINATION_AVAILABLE = gauge(
+        "hepcat_destination_available", DESTINATION, "1 while groups that can choose give it messages"
+    );
+    DESTINATION_BREAKER = gauge(
+        "hepcat_destination_breaker", &["destination", "state"],
+        "1 for the state that the circuit breaker is in, 0 for the others"
+    );
+    DESTINATION_BREAKER_OPENED = counter(
+        "hepcat_destination_breaker_opened_total", DESTINATION, "Times that the circuit breaker opened"
+    );
+    DESTINATION_FAILURES = gauge(
+        "hepcat_destination_failures", DESTINATION, "Failures in a row"
+    );
     DESTINATION_QUEUE_OCTETS = gauge(
         "hepcat_destination_queue_octets", DESTINATION, "Octets of the frames in memory"
     );
     DESTINATION_QUEUE_LIMIT = gauge(
         "hepcat_destination_queue_limit_frames", DESTINATION, "Frames that the queue may hold"
+    );
+
+    GROUP_PLACED = counter(
+        "hepcat_group_messages_placed_total", &["group", "destination"], "Messages that a group gave to a member"
+    );
+    GROUP_SWITCHES = counter(
+        "hepcat_group_switches_total", &["group"], "Times that another member became the active one"
+    );
+    GROUP_ACTIVE = gauge(
+        "hepcat_group_active", &["group", "destination"],
+        "1 for the member that takes everything, in a group of kind failover"
     );
 }

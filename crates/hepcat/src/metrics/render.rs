@@ -14,11 +14,14 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use hepcat_net::destination::Breaker;
+
 use super::names::{self, Kind, Metric};
 use crate::{
     http::Shared,
     status::{
-        AgentStatus, ByReason, DestinationStatus, IntakeStatus, ListenerStatus, SinkStatus, Status,
+        AgentStatus, ByReason, DestinationStatus, GroupStatus, IntakeStatus, ListenerStatus,
+        MemberStatus, SinkStatus, Status,
     },
 };
 
@@ -56,7 +59,8 @@ impl Collector for Reading {
         }
         agents(&mut out, &self.0.agents)?;
         sinks(&mut out, &self.0.sinks)?;
-        destinations(&mut out, &self.0.sinks)
+        destinations(&mut out, &self.0.sinks)?;
+        groups(&mut out, &self.0.groups)
     }
 }
 
@@ -317,8 +321,56 @@ fn destinations(out: &mut Writer<'_>, sinks: &[SinkStatus]) -> fmt::Result {
         each(|one| one.connect_failures),
     )?;
     out.put(
+        &names::DESTINATION_AVAILABLE,
+        each(|one| u64::from(one.available)),
+    )?;
+    let states = Breaker::ALL.map(Breaker::label);
+    let breakers = sinks.iter().filter_map(|one| {
+        let destination = one.destination.as_ref()?;
+        Some(states.map(|state| {
+            let is_it = destination.breaker == state;
+            (vec![one.name.as_str(), state], u64::from(is_it))
+        }))
+    });
+    out.put(&names::DESTINATION_BREAKER, breakers.flatten())?;
+    out.put(
+        &names::DESTINATION_BREAKER_OPENED,
+        each(|one| one.breaker_opened),
+    )?;
+    out.put(
+        &names::DESTINATION_FAILURES,
+        each(|one| u64::from(one.failures)),
+    )?;
+    out.put(
         &names::DESTINATION_QUEUE_OCTETS,
         each(|one| one.queued_octets),
     )?;
     out.put(&names::DESTINATION_QUEUE_LIMIT, each(|one| one.queue_limit))
+}
+
+fn groups(out: &mut Writer<'_>, groups: &[GroupStatus]) -> fmt::Result {
+    let members = |value: fn(&GroupStatus, &MemberStatus) -> Option<u64>| {
+        groups.iter().flat_map(move |group| {
+            group.members.iter().filter_map(move |member| {
+                let labels = vec![group.name.as_str(), member.name.as_str()];
+                Some((labels, value(group, member)?))
+            })
+        })
+    };
+    out.put(
+        &names::GROUP_PLACED,
+        members(|_, member| Some(member.placed)),
+    )?;
+    let failover = groups.iter().filter(|group| group.kind == "failover");
+    out.put(
+        &names::GROUP_SWITCHES,
+        failover.map(|group| (vec![group.name.as_str()], group.switches)),
+    )?;
+    out.put(
+        &names::GROUP_ACTIVE,
+        members(|group, member| {
+            let is_it = group.active.as_ref() == Some(&member.name);
+            (group.kind == "failover").then_some(u64::from(is_it))
+        }),
+    )
 }

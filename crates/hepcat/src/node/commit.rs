@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::{self, Config},
     http::HttpServer,
-    pipeline::{ListenerEntry, Topology},
+    pipeline::{Group, ListenerEntry, Topology},
     sink::destination::DestinationSink,
 };
 
@@ -30,12 +30,15 @@ impl Node {
         let (removed_listeners, removed_destinations) = {
             let mut running = self.running.lock();
             let removed_destinations = running.change_destinations(self, &config, destinations);
+            running.change_groups(&config);
             let sinks = running.destinations.iter().map(Arc::clone);
+            let groups = running.groups.iter().map(Arc::clone);
             // Routes first, then the listeners: no frame of a new listener meets the old routes.
             self.pipeline.swap(Topology::new(
                 running.listener_entries(&config),
                 routes,
                 sinks,
+                groups,
             ));
             let removed_listeners = running.change_listeners(self, &config, listeners);
             running.name.clone_from(&config.node.name);
@@ -144,6 +147,17 @@ impl Running {
         }
         self.draining.extend(old.iter().map(Arc::clone));
         old
+    }
+
+    /// Keeps unchanged groups with what they remember, and lets changed ones go on where they were.
+    fn change_groups(&mut self, config: &Config) {
+        let old = std::mem::take(&mut self.groups);
+        let of_name = |name: &str| old.iter().find(|group| *group.spec().name == name);
+        let groups = config.groups.iter().map(|spec| match of_name(&spec.name) {
+            Some(same) if same.spec() == spec => Arc::clone(same),
+            earlier => Arc::new(Group::new(spec.clone(), earlier.map(Arc::as_ref))),
+        });
+        self.groups = groups.collect();
     }
 
     /// Serves new listeners, keeps unchanged ones, and returns those that are to be stopped.

@@ -29,7 +29,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::{self, Config, Faults},
     http::HttpSockets,
-    pipeline::Pipeline,
+    pipeline::{Group, Pipeline},
     sink::{SinkLedger, destination::DestinationSink, tail::Tail},
     state::State,
 };
@@ -64,6 +64,7 @@ struct Running {
     drain_limit: Duration,
     listeners: Vec<RunningListener>,
     destinations: Vec<Arc<DestinationSink>>,
+    groups: Vec<Arc<Group>>,
     /// Removed by a reload, and not yet empty.
     draining: Vec<Arc<DestinationSink>>,
     /// What destinations that are gone had counted, by name.

@@ -12,7 +12,7 @@ use crate::{
     config::{self, Config, Fault, Faults, Marked, Target},
     http::{HttpServer, HttpSockets},
     query::Query,
-    route::{Route, Routes, SinkId},
+    route::{Route, Routes, SinkId, SinkSet},
 };
 
 /// What runs already and can be kept.
@@ -183,18 +183,34 @@ fn compile_routes(config: &Config, faults: &mut Vec<Fault>) -> Routes {
             Err(fault) => faults.push(fault),
         }
     }
-    let everything = (0..config.destinations.len()).filter_map(|at| u16::try_from(at).ok());
-    Routes::new(routes, everything.map(SinkId).collect())
+    Routes::new(routes, default_sinks(config))
 }
 
-/// The sink that a route names: a destination by its position, the tail after the last of them.
+/// Where a message goes that no route fits: every destination that is in no group, and every group.
+fn default_sinks(config: &Config) -> SinkSet {
+    let grouped = |name: &str| {
+        let mut groups = config.groups.iter();
+        groups.any(|group| group.names().any(|member| member == name))
+    };
+    let destinations = config.destinations.iter();
+    let ungrouped = destinations
+        .enumerate()
+        .filter_map(|(at, one)| (!grouped(&one.name)).then_some(at));
+    let groups = (config.destinations.len()..).take(config.groups.len());
+    let positions = ungrouped.chain(groups);
+    positions
+        .filter_map(|at| u16::try_from(at).ok())
+        .map(SinkId)
+        .collect()
+}
+
+/// The sink that a route names: a destination by its position, groups after the last of them, then the tail.
 fn sink_id(config: &Config, target: &Marked<Target>) -> Result<SinkId, Fault> {
+    let destinations = config.destinations.iter().map(|one| &one.name);
+    let mut names = destinations.chain(config.groups.iter().map(|group| &group.name));
     let position = match &**target {
-        Target::Destination(name) => config
-            .destinations
-            .iter()
-            .position(|destination| *destination.name == *name),
-        Target::Tail => Some(config.destinations.len()),
+        Target::Named(name) => names.position(|known| **known == *name),
+        Target::Tail => Some(config.destinations.len() + config.groups.len()),
         Target::Store => None,
     };
     position

@@ -12,11 +12,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Node, Running, RunningListener};
 use crate::{
-    pipeline::{agents::AgentEntry, ledger::LedgerSnapshot},
+    pipeline::{Group, agents::AgentEntry, ledger::LedgerSnapshot},
     sink::{SinkLedger, destination::DestinationSink},
     status::{
-        self, AgentStatus, ConnectionStatus, DatagramStatus, DestinationStatus, IntakeStatus,
-        LedgerStatus, ListenerStatus, SinkStatus, StateStatus, Status,
+        self, AgentStatus, ConnectionStatus, DatagramStatus, DestinationStatus, GroupStatus,
+        IntakeStatus, LedgerStatus, ListenerStatus, MemberStatus, SinkStatus, StateStatus, Status,
     },
 };
 
@@ -57,6 +57,11 @@ impl Node {
                 .agents
                 .iter()
                 .map(|agent| running.about_agent(agent))
+                .collect(),
+            groups: running
+                .groups
+                .iter()
+                .map(|group| running.about_group(group))
                 .collect(),
             listeners,
             sinks,
@@ -113,6 +118,30 @@ impl Running {
                 status
             })
             .collect()
+    }
+
+    fn about_group(&self, group: &Group) -> GroupStatus {
+        let spec = group.spec();
+        let available = |name: &str| {
+            let mut destinations = self.destinations.iter();
+            let sink = destinations.find(|sink| *sink.spec().name == name);
+            sink.is_some_and(|sink| sink.destination().health().available)
+        };
+        let members = spec
+            .names()
+            .zip(group.given())
+            .map(|(name, placed)| MemberStatus {
+                name: name.to_owned(),
+                available: available(name),
+                placed,
+            });
+        GroupStatus {
+            name: spec.name.to_string(),
+            kind: spec.kind.label().to_owned(),
+            active: group.active().map(str::to_owned),
+            switches: group.switches(),
+            members: members.collect(),
+        }
     }
 
     fn about_agent(&self, agent: &AgentEntry) -> AgentStatus {
@@ -201,6 +230,11 @@ fn about_destination(sink: &DestinationSink, read_at: Timestamp) -> DestinationS
         up: stats.state.is_connected(),
         state: stats.state.label().to_owned(),
         since: read_at.saturating_sub(ago).unwrap_or(read_at),
+        available: stats.available,
+        breaker: stats.breaker.label().to_owned(),
+        failures: stats.failures,
+        breaker_opened: stats.link.breaker_opened,
+        peer: stats.peer,
         last_error: stats.last_error.map(|error| error.words),
         connects: stats.link.connects,
         connect_failures: stats.link.connect_failures,

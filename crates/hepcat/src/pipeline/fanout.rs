@@ -1,15 +1,16 @@
 //! Handing one batch's frames to sinks: each sink gets its frames in order, in one go.
 
-use std::time::UNIX_EPOCH;
+use std::{net::IpAddr, time::UNIX_EPOCH};
 
 use bytes::Bytes;
 use hepcat_net::{Envelope, Transport};
-use hepcat_wire::{ChunkType, EncodeError, Message, Rewrite, Target, Version, convert};
+use hepcat_wire::{ChunkType, EncodeError, Message, Rewrite, Target, Version, convert, trim_nul};
 
-use super::{SinkEntry, Topology};
+use super::{GroupEntry, Topology, group::Choice, rendezvous::Key};
 use crate::{
     config::{self, KeyPolicy},
-    route::SinkId,
+    query::MessageView,
+    route::{SinkId, SinkSet},
 };
 
 /// What a destination wants of a frame. Destinations that want the same share one copy.
@@ -97,6 +98,10 @@ pub(super) struct Staging {
     sinks: Vec<Staged>,
     /// By form: the message being staged in that form; the error stands for "cannot be carried".
     forms: Vec<Option<Result<Bytes, Inconvertible>>>,
+    /// By group: who of its members takes messages of this batch.
+    choices: Vec<Choice>,
+    /// Where groups have put the message being staged.
+    placed: SinkSet,
 }
 
 #[derive(Debug, Default)]
@@ -109,45 +114,97 @@ struct Staged {
 struct Inconvertible;
 
 impl Staging {
-    /// Makes room for a topology's sinks and forms.
+    /// Makes room for a topology's sinks and forms, and reads who of each group's members is up.
     pub(super) fn fit(&mut self, topology: &Topology) {
         self.sinks
             .resize_with(topology.sinks().len(), Staged::default);
         self.forms.resize_with(topology.forms().len(), || None);
+        self.choices
+            .resize_with(topology.groups().len(), Choice::default);
+        for (entry, choice) in topology.groups().iter().zip(&mut self.choices) {
+            let members = entry.sinks.iter().map(|sink| &topology.sinks()[*sink].sink);
+            entry
+                .group
+                .begin(choice, members.map(|sink| sink.destination().health()));
+        }
     }
 
-    /// Stages one message for the sinks at `targets`.
+    /// Stages one message for the sinks and groups in `targets`. It goes to no destination twice.
     pub(super) fn stage(
         &mut self,
-        envelope: &Envelope,
+        message: &MessageView<'_>,
         topology: &Topology,
-        targets: impl Iterator<Item = SinkId>,
+        targets: &SinkSet,
     ) {
         self.forms.fill_with(|| None);
-        for target in targets.map(|sink| usize::from(sink.0)) {
-            // The tail has the number after the last destination, and is not staged for.
-            let Some(SinkEntry { form, .. }) = topology.sinks().get(target) else {
-                continue;
-            };
-            let (form, staged) = (*form, &mut self.sinks[target]);
-            let made = self.forms[form].get_or_insert_with(|| {
-                topology.forms()[form].of(envelope).map_err(|error| {
-                    tracing::debug!(reason = error.reason(), %error, "message cannot be converted");
-                    Inconvertible
-                })
-            });
-            match made {
-                Ok(frame) => staged.frames.push(frame.clone()),
-                Err(Inconvertible) => staged.not_convertible += 1,
+        let envelope = message.envelope();
+        let direct = topology.sinks().len();
+        let mut grouped = false;
+        for target in targets.iter().map(|sink| usize::from(sink.0)) {
+            if target < direct {
+                self.put(envelope, topology, target);
+            } else if let Some(entry) = topology.groups().get(target - direct) {
+                if !std::mem::replace(&mut grouped, true) {
+                    self.placed.clear();
+                }
+                self.place(message, topology, target - direct, entry, targets);
             }
+            // The tail has the number after the last group, and is not staged for.
+        }
+    }
+
+    /// Stages one message for those members of a group that are to have it and do not have it yet.
+    fn place(
+        &mut self,
+        message: &MessageView<'_>,
+        topology: &Topology,
+        group: usize,
+        entry: &GroupEntry,
+        targets: &SinkSet,
+    ) {
+        let mut choice = std::mem::take(&mut self.choices[group]);
+        entry.group.place(
+            &mut choice,
+            || key_of(message),
+            |member| {
+                let Some(sink) = entry.sinks.get(member).copied() else {
+                    return;
+                };
+                let Ok(id) = u16::try_from(sink).map(SinkId) else {
+                    return;
+                };
+                if !targets.contains(id) && !self.placed.contains(id) {
+                    self.placed.insert(id);
+                    self.put(message.envelope(), topology, sink);
+                }
+            },
+        );
+        self.choices[group] = choice;
+    }
+
+    /// Stages one message for one sink, in the form that it wants.
+    fn put(&mut self, envelope: &Envelope, topology: &Topology, sink: usize) {
+        let (form, staged) = (topology.sinks()[sink].form, &mut self.sinks[sink]);
+        let made = self.forms[form].get_or_insert_with(|| {
+            topology.forms()[form].of(envelope).map_err(|error| {
+                tracing::debug!(reason = error.reason(), %error, "message cannot be converted");
+                Inconvertible
+            })
+        });
+        match made {
+            Ok(frame) => staged.frames.push(frame.clone()),
+            Err(Inconvertible) => staged.not_convertible += 1,
         }
     }
 
     /// Gives every sink what is staged for it. Those that may wait come last, so that they hold up
     /// nobody else's share of this batch.
-    pub(super) async fn hand_over(&mut self, sinks: &[SinkEntry]) {
+    pub(super) async fn hand_over(&mut self, topology: &Topology) {
+        for (entry, choice) in topology.groups().iter().zip(&self.choices) {
+            entry.group.end(choice);
+        }
         for waits in [false, true] {
-            for (entry, staged) in sinks.iter().zip(&mut self.sinks) {
+            for (entry, staged) in topology.sinks().iter().zip(&mut self.sinks) {
                 let Staged {
                     frames,
                     not_convertible,
@@ -160,5 +217,23 @@ impl Staging {
                 }
             }
         }
+    }
+}
+
+/// What keeps a call's messages together: the Call-ID, wherever it stands; for what belongs to no call, the
+/// agent.
+fn key_of(message: &MessageView<'_>) -> Key {
+    let envelope = message.envelope();
+    let call_id = message.sip().and_then(hepcat_sip::Scan::call_id);
+    let call_id = call_id.or_else(|| envelope.message.correlation_id().map(trim_nul));
+    if let Some(call_id) = call_id.filter(|call_id| !call_id.is_empty()) {
+        return Key::of_call(call_id);
+    }
+    // A listener on [::] sees IPv4 peers as mapped addresses: the agent is the same.
+    let capture_id = envelope.message.capture_id().unwrap_or_default();
+    let capture_id = capture_id.to_be_bytes();
+    match envelope.origin.peer.ip().to_canonical() {
+        IpAddr::V4(ip) => Key::of_parts(&[&ip.octets(), &capture_id]),
+        IpAddr::V6(ip) => Key::of_parts(&[&ip.octets(), &capture_id]),
     }
 }

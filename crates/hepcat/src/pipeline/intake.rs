@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
-use hepcat_net::{Arrival, Batch, Envelope, Handler, Unparsable};
+use hepcat_net::{Arrival, Batch, Handler, Unparsable};
 use parking_lot::Mutex;
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     topology::origin,
 };
 use crate::{
+    query::MessageView,
     route::{Decision, Verdict},
     sink::tail::Tail,
 };
@@ -86,7 +87,8 @@ impl Pipeline {
         desk.staging.fit(topology);
         let watched = self.tail.is_watched();
         let routes = topology.routes();
-        let look_inside = watched || routes.needs_sip() || routes.needs_payload();
+        let look_inside =
+            watched || routes.needs_sip() || routes.needs_payload() || topology.needs_call_id();
         for arrival in batch {
             let inflated = Inflated::default();
             let listener = topology.listener_name(arrival);
@@ -94,12 +96,14 @@ impl Pipeline {
             else {
                 continue;
             };
-            let outcome = match arrival {
-                Arrival::Message(envelope) => {
+            let outcome = match (&capture, arrival) {
+                (Capture::Message(message), _) => {
                     routes.decide(&capture, &mut desk.verdict);
-                    self.route(topology, envelope, desk)
+                    self.route(topology, message, desk)
                 }
-                Arrival::Unparsable(unparsable) => self.keep_unparsable(unparsable),
+                (Capture::Unparsable(_), Arrival::Unparsable(unparsable)) => {
+                    self.keep_unparsable(unparsable)
+                }
                 _ => continue,
             };
             if watched && !matches!(outcome, Outcome::Refused(_)) {
@@ -110,12 +114,11 @@ impl Pipeline {
     }
 
     /// Stages one message for the sinks that its verdict names.
-    fn route(&self, topology: &Topology, envelope: &Envelope, desk: &mut Desk) -> Outcome {
+    fn route(&self, topology: &Topology, message: &MessageView<'_>, desk: &mut Desk) -> Outcome {
         if let Decision::Skip(_) = desk.verdict.decision {
             return Outcome::Skipped(Skipped::Route);
         }
-        desk.staging
-            .stage(envelope, topology, desk.verdict.sinks.iter());
+        desk.staging.stage(message, topology, &desk.verdict.sinks);
         Outcome::Routed
     }
 
@@ -170,7 +173,7 @@ impl Handler for Pipeline {
         self.ledger.receive(batch, listener, fix, &mut desk.receipt);
         self.decide(&topology, batch, &mut desk);
         batch.clear();
-        desk.staging.hand_over(topology.sinks()).await;
+        desk.staging.hand_over(&topology).await;
         self.ledger.settle(&desk.receipt, &desk.outcomes);
         self.desks.lock().push(desk);
     }

@@ -5,12 +5,15 @@
 pub mod agents;
 mod capture;
 mod fanout;
+mod group;
 mod intake;
 pub mod ledger;
 mod rate;
+mod rendezvous;
 mod topology;
 
 pub use capture::{Capture, Inflated};
 pub use fanout::Form;
+pub use group::{Group, GroupEntry};
 pub use intake::Pipeline;
 pub use topology::{ListenerEntry, SinkEntry, Topology, origin};

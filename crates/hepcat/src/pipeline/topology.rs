@@ -5,8 +5,12 @@ use std::sync::Arc;
 use hepcat_net::{Arrival, ListenerId, Origin};
 use hepcat_wire::CaptureIdFix;
 
-use super::Form;
-use crate::{route::Routes, sink::destination::DestinationSink};
+use super::{Form, Group, GroupEntry};
+use crate::{
+    config::GroupKind,
+    route::{Routes, SinkId},
+    sink::destination::DestinationSink,
+};
 
 /// A destination and the form that it wants frames in.
 #[derive(Debug, Clone)]
@@ -33,16 +37,18 @@ pub struct Topology {
     routes: Routes,
     sinks: Vec<SinkEntry>,
     forms: Vec<Form>,
+    groups: Vec<GroupEntry>,
 }
 
 impl Topology {
-    /// A topology of `destinations`, which `routes` knows by their position; `listeners` stand at the
-    /// position of their number.
+    /// A topology of `destinations`, which `routes` knows by their position, and `groups` of them, which it
+    /// knows by the positions after those; `listeners` stand at the position of their number.
     #[must_use]
     pub fn new(
         listeners: Vec<ListenerEntry>,
         routes: Routes,
         destinations: impl IntoIterator<Item = Arc<DestinationSink>>,
+        groups: impl IntoIterator<Item = Arc<Group>>,
     ) -> Self {
         let mut forms: Vec<Form> = Vec::new();
         let mut sinks = Vec::new();
@@ -57,12 +63,44 @@ impl Topology {
                 });
             sinks.push(SinkEntry { sink, form });
         }
+        let groups = groups.into_iter().map(|group| {
+            let position = |name| {
+                let mut names = sinks.iter().map(|entry| entry.sink.spec().name.as_str());
+                names.position(|known| known == name)
+            };
+            // A checked configuration names destinations only, so every member has its position.
+            let sinks = group.spec().names().filter_map(position).collect();
+            GroupEntry { group, sinks }
+        });
         Self {
+            groups: groups.collect(),
             listeners,
             routes,
             sinks,
             forms,
         }
+    }
+
+    /// The number of the destination or group of that name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<SinkId> {
+        let destinations = self.sinks.iter().map(|entry| &entry.sink.spec().name);
+        let groups = self.groups.iter().map(|entry| &entry.group.spec().name);
+        let position = destinations.chain(groups).position(|own| **own == name)?;
+        u16::try_from(position).ok().map(SinkId)
+    }
+
+    /// Whether placing a message may take the Call-ID in its payload.
+    #[must_use]
+    pub fn needs_call_id(&self) -> bool {
+        let mut kinds = self.groups.iter().map(|entry| entry.group.spec().kind);
+        kinds.any(|kind| kind == GroupKind::Balance)
+    }
+
+    /// Every group.
+    #[must_use]
+    pub fn groups(&self) -> &[GroupEntry] {
+        &self.groups
     }
 
     /// The listener of that number. Frames of one that a reload removed are still on their way for a

@@ -60,6 +60,12 @@ impl<'a> MessageView<'a> {
             .as_ref()
     }
 
+    /// The message and where it came from.
+    #[must_use]
+    pub fn envelope(&self) -> &'a Envelope {
+        self.envelope
+    }
+
     fn any_user(&self, fits: Fits<'_>) -> bool {
         let Some(sip) = self.sip() else { return false };
         sip.from().is_some_and(|from| any_of_uri(from.uri(), fits))
