@@ -2,6 +2,7 @@
 
 mod check;
 mod decode;
+mod destinations;
 mod doctor;
 mod exit;
 mod node;
@@ -39,6 +40,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Explains HEP frames chunk by chunk.
     Decode(decode::DecodeArgs),
+    /// Shows the destinations and groups of a running node.
+    Destinations(destinations::DestinationsArgs),
     /// Explains what is wrong with a running node.
     Doctor(doctor::DoctorArgs),
     /// Replays captures and HEP dumps as HEP.
@@ -62,6 +65,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(check) => check::run(&check),
         Command::Decode(decode) => decode::run(&decode),
         Command::Run(run) => wait_for(run::run(run)),
+        Command::Destinations(destinations) => wait_for(destinations::run(destinations)),
         Command::Doctor(doctor) => wait_for(doctor::run(doctor)),
         Command::Send(send) => wait_for(send::run(*send)),
         Command::Tail(tail) => wait_for(tail::run(tail)),

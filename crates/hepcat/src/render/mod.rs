@@ -6,6 +6,7 @@
 
 mod arrival;
 mod chunk_value;
+pub(crate) mod columns;
 mod explain;
 mod json;
 mod line;
