@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::status::{
-    DatagramStatus, GroupStatus, ListenerStatus, SinkStatus, StateStatus, Status,
-};
+use crate::status::{DatagramStatus, GroupStatus, ListenerStatus, SinkStatus, StateStatus, Status};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
