@@ -8,6 +8,7 @@ mod cli;
 pub mod config;
 pub mod doctor;
 pub mod http;
+pub mod lua;
 pub mod metrics;
 pub mod node;
 pub mod pipeline;

@@ -1,0 +1,93 @@
+//! One Lua state with a script in it: what the script finds there, and what it does not.
+
+use std::sync::Arc;
+
+use mlua::{AnyUserData, Function, Lua, LuaOptions, StdLib, Value};
+
+use super::{
+    desk::Seat,
+    entry::{EntryPoint, EntryPoints},
+    functions,
+    guard::Guard,
+    limits::Limits,
+    msg::Msg,
+};
+
+/// Lua cuts longer names of chunks, and with them the place of an error.
+pub(super) const CHUNK_NAME: &str = "script";
+
+/// A state in which a script was executed, with the functions that it defined.
+#[derive(Debug)]
+pub(super) struct Vm {
+    lua: Lua,
+    msg: AnyUserData,
+    entries: [Option<Function>; EntryPoint::ALL.len()],
+}
+
+impl Vm {
+    /// A state for scripts: libraries, functions of hepcat, `msg`, limits. No script yet.
+    pub(super) fn empty(seat: &Seat, guard: &Guard, limits: &Limits) -> mlua::Result<Self> {
+        let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8;
+        let lua = Lua::new_with(libraries, LuaOptions::new())?;
+        let msg = lua.create_userdata(Msg::new(Arc::clone(seat)))?;
+        lua.globals().raw_set("msg", &msg)?;
+        functions::install(&lua, seat)?;
+        lua.load(include_str!("prelude.lua"))
+            .set_name("=prelude")
+            .exec()?;
+        lua.set_memory_limit(limits.memory)?;
+        guard.watch(&lua)?;
+        Ok(Self {
+            lua,
+            msg,
+            entries: Default::default(),
+        })
+    }
+
+    /// Executes the text of a script, which defines its functions.
+    pub(super) fn load(&mut self, source: &str) -> mlua::Result<()> {
+        self.lua
+            .load(source)
+            .set_mode(mlua::chunk::ChunkMode::Text)
+            .set_name(format!("={CHUNK_NAME}"))
+            .exec()?;
+        let globals = self.lua.globals();
+        for entry in EntryPoint::ALL {
+            self.entries[entry.index()] = match globals.raw_get(entry.name())? {
+                Value::Nil => None,
+                Value::Function(function) => Some(function),
+                other => {
+                    let (name, kind) = (entry.name(), other.type_name());
+                    return Err(mlua::Error::runtime(format!(
+                        "{name} is a {kind}, not a function"
+                    )));
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// The entry points that the script defined.
+    pub(super) fn entries(&self) -> EntryPoints {
+        let mut entries = EntryPoints::default();
+        for entry in EntryPoint::ALL {
+            if self.entries[entry.index()].is_some() {
+                entries.insert(entry);
+            }
+        }
+        entries
+    }
+
+    /// Calls an entry point, if the script has it; tells whether it has.
+    pub(super) fn call(&self, entry: EntryPoint) -> mlua::Result<bool> {
+        let Some(function) = &self.entries[entry.index()] else {
+            return Ok(false);
+        };
+        function.call::<()>(&self.msg).map(|()| true)
+    }
+
+    /// The state itself.
+    pub(super) const fn lua(&self) -> &Lua {
+        &self.lua
+    }
+}
