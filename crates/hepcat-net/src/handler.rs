@@ -1,6 +1,6 @@
 //! Where listeners hand over what they received.
 
-use std::{future::Future, net::SocketAddr};
+use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use crate::{Arrival, ListenerId, Origin};
 
@@ -37,5 +37,20 @@ pub trait Handler: Send + Sync + 'static {
     fn admit_session(&self, origin: &Origin) -> Result<(), &'static str> {
         let _ = origin;
         Ok(())
+    }
+}
+
+/// A shared handler is one too.
+impl<H: Handler> Handler for Arc<H> {
+    fn handle(&self, batch: &mut Batch) -> impl Future<Output = ()> + Send {
+        H::handle(self, batch)
+    }
+
+    fn admit_connection(&self, listener: ListenerId, peer: SocketAddr) -> Result<(), &'static str> {
+        H::admit_connection(self, listener, peer)
+    }
+
+    fn admit_session(&self, origin: &Origin) -> Result<(), &'static str> {
+        H::admit_session(self, origin)
     }
 }

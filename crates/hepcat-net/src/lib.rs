@@ -54,6 +54,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod callbacks;
 pub mod destination;
 mod envelope;
 mod handler;
@@ -61,6 +62,7 @@ pub mod listener;
 pub mod tls;
 pub mod trace;
 
+pub use callbacks::Callbacks;
 pub use destination::{Destination, DestinationConfig};
 pub use envelope::{Arrival, Envelope, ListenerId, Origin, TlsIdentity, Transport, Unparsable};
 pub use handler::{Batch, Handler};

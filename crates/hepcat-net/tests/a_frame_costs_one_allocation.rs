@@ -15,7 +15,8 @@ use std::{
 };
 
 use hepcat_net::{
-    Batch, Handler, ListenerId,
+    Batch, Callbacks, Handler, ListenerId,
+    callbacks::{Chain, Flow},
     listener::{Listener, ListenerConfig, ListenerHandle},
 };
 use hepcat_testkit::frame;
@@ -62,11 +63,12 @@ impl Handler for Count {
 const ROUNDS: u64 = 50;
 const EACH: u64 = 20;
 
-fn serve(config: ListenerConfig) -> (Arc<Count>, ListenerHandle) {
+fn serve(config: ListenerConfig, callbacks: Chain) -> (Arc<Count>, ListenerHandle) {
     let handler = Arc::new(Count::default());
     let bound = Listener::bind(config).unwrap();
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    let listener = bound.serve(Arc::clone(&handler), &tasks, stop);
+    let behind_callbacks = Callbacks::new(callbacks, Arc::clone(&handler));
+    let listener = bound.serve(Arc::new(behind_callbacks), &tasks, stop);
     (handler, listener)
 }
 
@@ -95,7 +97,7 @@ async fn its_own_octets_and_nothing_else() {
     let slack = 20;
 
     let config = ListenerConfig::udp(ListenerId(1), loopback).sockets(NonZeroUsize::MIN);
-    let (handler, listener) = serve(config);
+    let (handler, listener) = serve(config, Chain::new());
     let agents: Vec<UdpSocket> = (0..4).map(|_| UdpSocket::bind(loopback).unwrap()).collect();
     let addr = listener.local_addr();
     let datagrams = count(&handler, || {
@@ -111,7 +113,8 @@ async fn its_own_octets_and_nothing_else() {
         "{datagrams} for {frames} datagrams"
     );
 
-    let (handler, listener) = serve(ListenerConfig::tcp(ListenerId(2), loopback));
+    let chain = Chain::new().callback("nothing", |_| Flow::Continue);
+    let (handler, listener) = serve(ListenerConfig::tcp(ListenerId(2), loopback), chain);
     let mut agent = TcpStream::connect(listener.local_addr()).unwrap();
     let many = one.repeat(usize::try_from(EACH).unwrap());
     let framed = count(&handler, || agent.write_all(&many).unwrap()).await;
