@@ -30,7 +30,6 @@ use std::{
 
 use hepcat_net::Transport;
 
-mod agents;
 mod certificates;
 mod destination;
 mod fault;
@@ -38,6 +37,7 @@ mod group;
 mod hep;
 pub mod hep_id;
 mod listener;
+mod lua;
 mod mark;
 mod node;
 mod notes;
@@ -50,7 +50,6 @@ mod units;
 
 pub use hepcat_wire::Version;
 
-pub use agents::{Admission, Agents};
 pub use destination::{
     Destination, DestinationTls, KeyPolicy, QUEUE_FRAMES, QUEUE_SIZE, Queue, WhenFull,
 };
@@ -61,6 +60,7 @@ pub use hep_id::HepId;
 pub use listener::{
     CaptureIdFix, ClientAuth, Listener, ListenerTls, OnGarbage, StreamLimits, TlsDomain,
 };
+pub use lua::{HepRoute, Lua, ScriptFile};
 pub use mark::{Mark, Marked};
 pub use node::{Http, Metrics, NodeConfig, Shutdown, UnparsableConfig};
 pub use route::{Route, Target};
@@ -77,8 +77,6 @@ pub struct Config {
     pub node: NodeConfig,
     /// `[hep]`.
     pub hep: Hep,
-    /// `[agents]`.
-    pub agents: Agents,
     /// `[[listener]]`, in the order of the file; at least one.
     pub listeners: Vec<Listener>,
     /// The destinations of `hep_id`, then `[[destination]]`, each in the order of the file.
@@ -87,6 +85,8 @@ pub struct Config {
     pub groups: Vec<Group>,
     /// `[[route]]`, in the order of the file.
     pub routes: Vec<Route>,
+    /// `[lua]`.
+    pub lua: Lua,
     /// `[http]`.
     pub http: Http,
     /// `[unparsable]`.
@@ -146,11 +146,11 @@ impl Config {
             file: None,
             node: NodeConfig::default(),
             hep: Hep::default(),
-            agents: Agents::default(),
             listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
             destinations: Vec::new(),
             groups: Vec::new(),
             routes: Vec::new(),
+            lua: Lua::default(),
             http: Http::default(),
             unparsable: UnparsableConfig::default(),
             shutdown: Shutdown::default(),
@@ -173,8 +173,7 @@ impl Config {
     fn read(root: &reader::Table<'_>) -> (Self, Vec<String>) {
         let node = root.table("node", NodeConfig::read).unwrap_or_default();
         let (hep, ids) = root.table("hep", Hep::read).unwrap_or_default();
-        let agents = root.table("agents", Agents::read).unwrap_or_default();
-        let listeners = root.tables("listener", |table| Listener::read(table, &hep, &agents));
+        let listeners = root.tables("listener", |table| Listener::read(table, &hep));
         if !root.has("listener") {
             let message = "there is no [[listener]]: nothing could be received";
             let remedy = "add [[listener]] with socket = \"hep_udp:0.0.0.0:9060\"";
@@ -205,11 +204,11 @@ impl Config {
             file: Some(root.reader().file_name().to_owned()),
             node,
             hep,
-            agents,
             listeners: listeners.into_iter().flatten().collect(),
             destinations,
             groups: groups.into_iter().flatten().collect(),
             routes: root.tables("route", Route::read),
+            lua: root.table("lua", Lua::read).unwrap_or_default(),
             http: root.table("http", Http::read).unwrap_or_default(),
             unparsable: root
                 .table("unparsable", UnparsableConfig::read)

@@ -32,6 +32,13 @@ impl Config {
                  what is sent"
             ));
         }
+        let asked = |route: &super::Route| route.asks_script.is_some();
+        if self.lua.script.is_some() && !self.routes.is_empty() && !self.routes.iter().any(asked) {
+            notes.push(
+                "[lua] has a script that no [[route]] asks: add `lua = true` to those that should"
+                    .to_owned(),
+            );
+        }
         notes
     }
 }

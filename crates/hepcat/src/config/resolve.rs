@@ -19,8 +19,8 @@ pub(super) fn check(config: &Config, unread: &[String], note: &mut dyn FnMut(Fau
     check_names(config, note);
     group::check(config, unread, note);
     check_routes(config, unread, note);
+    check_script(config, unread, note);
     check_addresses(config, note);
-    super::agents::check_subjects(&config.listeners, note);
     check_capture_ids(config, note);
 }
 
@@ -122,6 +122,31 @@ fn check_routes(config: &Config, unread: &[String], note: &mut dyn FnMut(Fault))
             None => format!("add a [[destination]] of that name, or a hep_id [{name}]"),
         };
         note(Fault::at(target, message, remedy));
+    }
+}
+
+/// A script must be good, and there where a route asks it or `hep_route` names a function of it.
+fn check_script(config: &Config, unread: &[String], note: &mut dyn FnMut(Fault)) {
+    if let Some(script) = &config.lua.script {
+        // One that could not be read has its fault already.
+        if !script.text().is_empty()
+            && let Err(faults) = config.compile_script(unread)
+        {
+            faults.into_iter().for_each(note);
+        }
+        return;
+    }
+    for asks in config
+        .routes
+        .iter()
+        .filter_map(|route| route.asks_script.as_ref())
+    {
+        let remedy = "add [lua] with script = \"…\", or remove `lua`";
+        note(Fault::at(
+            asks,
+            "a route asks the script, and there is none",
+            remedy,
+        ));
     }
 }
 

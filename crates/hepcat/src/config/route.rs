@@ -13,6 +13,8 @@ pub struct Route {
     pub to: Vec<Marked<Target>>,
     /// Whether the routes below are asked as well.
     pub then_continue: bool,
+    /// `lua`: whether the script is asked about what matches.
+    pub asks_script: Option<Marked<bool>>,
 }
 
 /// Where a route sends to.
@@ -46,6 +48,7 @@ impl Route {
                 .map(|name| name.map(target))
                 .collect(),
             then_continue: table.flag("continue").is_some_and(Marked::into_inner),
+            asks_script: table.flag("lua").filter(|asks| **asks),
         }
     }
 }

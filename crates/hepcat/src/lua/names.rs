@@ -22,6 +22,8 @@ pub struct ScriptNames {
     destinations: BTreeMap<Arc<str>, DestinationFacts>,
     groups: BTreeSet<Arc<str>>,
     trace_ids: BTreeSet<Arc<str>>,
+    /// The name of `hep_route` in the script, where that is another.
+    hep_route: Option<Arc<str>>,
 }
 
 impl ScriptNames {
@@ -56,6 +58,18 @@ impl ScriptNames {
     pub fn trace_id(mut self, name: impl Into<Arc<str>>) -> Self {
         self.trace_ids.insert(name.into());
         self
+    }
+
+    /// Gives `hep_route` another name, as the parameter `hep_route` does: the function of that name must be there.
+    #[must_use]
+    pub fn hep_route(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.hep_route = Some(name.into());
+        self
+    }
+
+    /// The name that the parameter `hep_route` gives.
+    pub(super) fn named_hep_route(&self) -> Option<&str> {
+        self.hep_route.as_deref()
     }
 
     /// What is known about a destination.

@@ -97,7 +97,7 @@ fn execute(source: &str, names: &Arc<ScriptNames>) -> Result<EntryPoints, Script
     let guard = Guard::new(&limits);
     guard.start(LOAD_DEADLINE);
     let loaded = Vm::empty(&seat, &guard, &limits).and_then(|mut vm| {
-        vm.load(source)?;
+        vm.load(source, names)?;
         Ok(vm.entries())
     });
     loaded.map_err(|error| {

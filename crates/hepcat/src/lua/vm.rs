@@ -11,6 +11,7 @@ use super::{
     guard::Guard,
     limits::Limits,
     msg::Msg,
+    names::ScriptNames,
 };
 
 /// Lua cuts longer names of chunks, and with them the place of an error.
@@ -45,7 +46,7 @@ impl Vm {
     }
 
     /// Executes the text of a script, which defines its functions.
-    pub(super) fn load(&mut self, source: &str) -> mlua::Result<()> {
+    pub(super) fn load(&mut self, source: &str, names: &ScriptNames) -> mlua::Result<()> {
         self.lua
             .load(source)
             .set_mode(mlua::chunk::ChunkMode::Text)
@@ -53,11 +54,20 @@ impl Vm {
             .exec()?;
         let globals = self.lua.globals();
         for entry in EntryPoint::ALL {
-            self.entries[entry.index()] = match globals.raw_get(entry.name())? {
+            let given = names
+                .named_hep_route()
+                .filter(|_| entry == EntryPoint::HepRoute);
+            let name = given.unwrap_or(entry.name());
+            self.entries[entry.index()] = match globals.raw_get(name)? {
+                Value::Nil if given.is_some() => {
+                    return Err(mlua::Error::runtime(format!(
+                        "no function {name}, which the parameter hep_route names"
+                    )));
+                }
                 Value::Nil => None,
                 Value::Function(function) => Some(function),
                 other => {
-                    let (name, kind) = (entry.name(), other.type_name());
+                    let kind = other.type_name();
                     return Err(mlua::Error::runtime(format!(
                         "{name} is a {kind}, not a function"
                     )));

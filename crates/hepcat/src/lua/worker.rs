@@ -115,7 +115,7 @@ impl Worker {
 /// A state with the script executed in it.
 fn start(script: &Script, seat: &Seat, guard: &Guard, limits: &Limits) -> Result<Vm, ScriptError> {
     guard.start(limits.deadline.max(script.load_deadline()));
-    let vm =
-        Vm::empty(seat, guard, limits).and_then(|mut vm| vm.load(script.source()).map(|()| vm));
+    let vm = Vm::empty(seat, guard, limits)
+        .and_then(|mut vm| vm.load(script.source(), &script.names()).map(|()| vm));
     vm.map_err(|error| failure::of(&error, guard.stopped()))
 }
