@@ -1,5 +1,7 @@
 //! What is wrong with a running node, in plain sentences: a pure function of one reading.
 
+mod script;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -52,6 +54,9 @@ pub fn examine(status: &Status) -> Vec<Finding> {
         about_group(group, &mut findings);
     }
     about_state(&status.state, &mut findings);
+    if let Some(about) = &status.script {
+        script::about(about, &mut findings);
+    }
     about_ledger(status, &mut findings);
     findings
 }

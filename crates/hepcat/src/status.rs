@@ -1,10 +1,14 @@
 //! One reading of the whole node: what `/metrics` renders, `/api/v1/status` serves and `hepcat doctor`
 //! explains. All three say the same because all three read this.
 
+mod script;
+
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use script::{CounterStatus, ScriptStatus};
 
 use crate::{
     pipeline::ledger::{Intake, Refused, Skipped},
@@ -42,6 +46,9 @@ pub struct Status {
     pub agents: Vec<AgentStatus>,
     /// The sum over listeners, and what it leaves open.
     pub ledger: LedgerStatus,
+    /// The script that routes ask, where there is one.
+    #[serde(default)]
+    pub script: Option<ScriptStatus>,
 }
 
 /// Where things are kept that a restart must not forget.

@@ -4,7 +4,6 @@ mod bars;
 mod ceiling;
 pub(crate) mod child;
 mod path;
-mod priority;
 mod relay;
 mod run;
 mod soak;
@@ -55,11 +54,6 @@ struct Arrangement {
     /// Datagrams that the generator hands to the kernel with one call: 13 is cheapest, agents send one.
     #[arg(long, default_value_t = MESSAGES_PER_CALL)]
     datagrams_per_call: usize,
-    /// Measure latency with node, generator and sinks above everything else on the machine (`chrt`, wants
-    /// root): a kernel thread that takes a core for some milliseconds now and then is otherwise a 99th
-    /// percentile.
-    #[arg(long)]
-    realtime: bool,
 }
 
 impl Default for Arrangement {
@@ -68,7 +62,6 @@ impl Default for Arrangement {
             node_core: 0,
             load_core: 1,
             datagrams_per_call: MESSAGES_PER_CALL,
-            realtime: false,
         }
     }
 }

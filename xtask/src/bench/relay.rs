@@ -11,7 +11,6 @@ use super::{
     Arrangement, bars,
     ceiling::{highest_rate, udp_ceiling},
     path::Path,
-    priority::Realtime,
     results_file,
     run::{Bench, Last, Load, Ran},
 };
@@ -42,11 +41,8 @@ pub(crate) struct RelayArgs {
     /// Leave out the comparison with one of three destinations down.
     #[arg(long)]
     no_outage: bool,
-    /// Measure nothing but that comparison.
-    #[arg(long, conflicts_with = "no_outage")]
-    outage_only: bool,
     #[command(flatten)]
-    pub(super) arrangement: Arrangement,
+    arrangement: Arrangement,
 }
 
 /// All rounds of one path.
@@ -70,11 +66,12 @@ pub(super) struct Round {
     pub(super) half_direct: Ran,
 }
 
-/// Three destinations, with the last up and with the last down, turn by turn.
+/// Three destinations, with the last up and with the last down.
 #[derive(Debug)]
 pub(super) struct Outage {
     pub(super) what: &'static str,
-    pub(super) turns: Vec<(Ran, Ran)>,
+    pub(super) up: Ran,
+    pub(super) down: Ran,
 }
 
 /// Writes down single results as they come.
@@ -115,11 +112,7 @@ impl Journal {
 }
 
 pub(crate) fn run(arguments: &RelayArgs) -> Result<bool> {
-    let paths = if arguments.outage_only {
-        Vec::new()
-    } else {
-        chosen(&arguments.path)?
-    };
+    let paths = chosen(&arguments.path)?;
     let bench = arguments.arrangement.bench()?;
     let mut journal = Journal::new()?;
     let raw = raw_receive(10)?.nanos_per_datagram();
@@ -131,8 +124,7 @@ pub(crate) fn run(arguments: &RelayArgs) -> Result<bool> {
             rounds: Vec::new(),
         })
         .collect();
-    let rounds = if paths.is_empty() { 0 } else { arguments.runs };
-    for number in 1..=rounds {
+    for number in 1..=arguments.runs {
         println!("round {number} of {}", arguments.runs);
         let mut ceilings = Vec::new();
         for of_path in &mut measured {
@@ -152,9 +144,7 @@ pub(crate) fn run(arguments: &RelayArgs) -> Result<bool> {
         println!("one of three destinations down");
         outages(&bench, arguments, &measured, &mut journal)?
     };
-    if !measured.is_empty() {
-        println!("\n{}", render(&table(&measured)));
-    }
+    println!("\n{}", render(&table(&measured)));
     for line in bars::lines(&measured, &outages, arguments.destinations) {
         println!("{line}");
     }
@@ -195,11 +185,8 @@ impl Rounds<'_> {
         let lossless = self.lossless(path, &full)?;
         let rate = Some(lossless.min(ceiling) / 2.0);
         let half_load = self.load(path, rate, self.seconds().min(LATENCY));
-        let above_all = self.arguments.arrangement.realtime;
-        let above_all = above_all.then(Realtime::begin).transpose()?;
         let half = self.relay(half_load, "half")?;
         let half_direct = self.bench.direct(half_load)?;
-        drop(above_all);
         self.journal
             .note(self.number, half_load, "half direct", &half_direct)?;
         Ok(Round {
@@ -294,15 +281,11 @@ fn outages(
             rate,
             duration,
         };
-        let mut turns = Vec::new();
-        for turn in 1..=arguments.runs.max(1) {
-            let up = bench.relay(load, Last::Lossy)?;
-            journal.note(turn, load, "all up", &up)?;
-            let down = bench.relay(load, Last::Down)?;
-            journal.note(turn, load, "one down", &down)?;
-            turns.push((up, down));
-        }
-        outages.push(Outage { what, turns });
+        let up = bench.relay(load, Last::Lossy)?;
+        journal.note(0, load, "all up", &up)?;
+        let down = bench.relay(load, Last::Down)?;
+        journal.note(0, load, "one down", &down)?;
+        outages.push(Outage { what, up, down });
     }
     Ok(outages)
 }

@@ -16,7 +16,7 @@ use crate::{
     query::Query,
     render::{Palette, arrival_summary},
     signal::{Request, Signals},
-    sink::tail::{Seen, Watch},
+    sink::tail::{Seen, Watch, Watched},
 };
 
 /// Runs the node.
@@ -120,7 +120,7 @@ async fn print_each(watch: &Watch, node: &Node) {
     loop {
         match watch.next().await {
             Seen::Missed(missed) => println!("… {missed} messages not shown"),
-            Seen::Frame(arrival) => {
+            Seen::Frame(Watched { arrival, .. }) => {
                 let topology = node.pipeline().topology();
                 let summary = arrival_summary(&arrival, topology.listener_name(&arrival));
                 println!("{}", summary.line(&palette, &zone));

@@ -14,14 +14,16 @@ use axum::{
     },
 };
 use futures_util::stream;
+use hepcat_net::Arrival;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{problem::Problem, server::Shared};
 use crate::{
+    pipeline::Topology,
     query::Query,
     render::{Contents, arrival_json},
-    sink::tail::{Seen, Watch},
+    sink::tail::{Seen, Watch, Watched},
 };
 
 #[derive(Debug, Deserialize)]
@@ -75,15 +77,23 @@ async fn next_event(watch: &Watch, shared: &Shared) -> Option<Event> {
         Seen::Missed(missed) => Event::default()
             .event("missed")
             .json_data(json!({"missed": missed})),
-        Seen::Frame(arrival) => {
+        Seen::Frame(watched) => {
             let topology = shared.node.pipeline().topology();
-            let listener = topology.listener_name(&arrival);
-            Event::default().event("message").json_data(arrival_json(
-                &arrival,
-                listener,
-                Contents::ALL.digest(false),
-            ))
+            Event::default()
+                .event("message")
+                .json_data(message_json(&watched, &topology))
         }
     };
     event.ok()
+}
+
+fn message_json(watched: &Watched, topology: &Topology) -> Value {
+    let listener = topology.listener_name(&watched.arrival);
+    let mut json = arrival_json(&watched.arrival, listener, Contents::ALL.digest(false));
+    if let (Some(labels), Arrival::Message(envelope), Value::Object(object)) =
+        (&watched.labels, &watched.arrival, &mut json)
+    {
+        object.insert("labels".to_owned(), labels.to_json(envelope));
+    }
+    json
 }

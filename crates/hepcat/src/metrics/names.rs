@@ -190,4 +190,34 @@ metrics! {
         "hepcat_group_active", &["group", "destination"],
         "1 for the member that takes everything, in a group of kind failover"
     );
+
+    SCRIPT_RUNS = counter("hepcat_script_runs_total", &[], "Messages that the script was asked about");
+    SCRIPT_ERRORS = counter(
+        "hepcat_script_errors_total", &["reason"], "Messages for which the script was ended by an error"
+    );
+    SCRIPT_SECONDS = counter(
+        "hepcat_script_seconds_total", &[], "Time that script workers spent on messages"
+    );
+    SCRIPT_WORKERS = gauge("hepcat_script_workers", &[], "Threads that run the script");
+    SCRIPT_QUEUED = gauge(
+        "hepcat_script_messages_queued", &[],
+        "Messages that wait for a script worker, or that one is working on"
+    );
+    SCRIPT_NOT_SENT = counter(
+        "hepcat_script_originated_not_sent_total", &["reason"], "Messages of our own that were not sent"
+    );
+    SCRIPT_TRANSACTIONS = gauge(
+        "hepcat_script_transaction_parts", &[],
+        "Requests and branches of transactions that are remembered"
+    );
+    SCRIPT_TRANSACTIONS_FORGOTTEN = counter(
+        "hepcat_script_transaction_parts_forgotten_total", &[],
+        "Those forgotten before their time because there were too many"
+    );
+    SCRIPT_LOG_SUPPRESSED = counter(
+        "hepcat_script_log_suppressed_total", &[], "Lines of the script that were not logged"
+    );
+    SCRIPT_COUNTER = counter(
+        "hepcat_script_counter_total", &["name", "label"], "Counters of the script's own"
+    );
 }

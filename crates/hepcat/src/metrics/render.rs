@@ -1,5 +1,7 @@
 //! [`Status`] as OpenMetrics text.
 
+mod script;
+
 use std::fmt;
 
 use axum::{
@@ -60,7 +62,11 @@ impl Collector for Reading {
         agents(&mut out, &self.0.agents)?;
         sinks(&mut out, &self.0.sinks)?;
         destinations(&mut out, &self.0.sinks)?;
-        groups(&mut out, &self.0.groups)
+        groups(&mut out, &self.0.groups)?;
+        match &self.0.script {
+            Some(about) => script::script(&mut out, about),
+            None => Ok(()),
+        }
     }
 }
 
@@ -97,6 +103,16 @@ impl Writer<'_> {
             encode(&mut family.encode_family(&labels)?, metric.kind, value)?;
         }
         Ok(())
+    }
+}
+
+impl Writer<'_> {
+    /// A counter of seconds, which are no whole number.
+    fn put_seconds(&mut self, metric: &Metric, seconds: f64) -> fmt::Result {
+        let name = metric.name.strip_suffix("_total").unwrap_or(metric.name);
+        let mut family =
+            (self.0).encode_descriptor(name, metric.help, None, MetricType::Counter)?;
+        family.encode_counter::<NoLabelSet, _, u64>(&seconds, None)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use hepcat_net::{Destination, ListenerId, Transport, listener::BoundListener};
+use hepcat_net::{Destination, ListenerId, listener::BoundListener};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -25,8 +25,10 @@ impl Node {
             listeners,
             destinations,
             routes,
+            scripts,
             http,
         } = prepared;
+        let scripts = scripts.map(|scripts| scripts.start(&self.tasks));
         let (removed_listeners, removed_destinations) = {
             let mut running = self.running.lock();
             let removed_destinations = running.change_destinations(self, &config, destinations);
@@ -34,11 +36,8 @@ impl Node {
             let sinks = running.destinations.iter().map(Arc::clone);
             let groups = running.groups.iter().map(Arc::clone);
             // Routes first, then the listeners: no frame of a new listener meets the old routes.
-            let entries = running.listener_entries(&config);
-            let topology =
-                Topology::new(entries, routes, sinks, groups).with_clock(config.agents.clock);
-            self.pipeline.ledger().limit(config.agents.limits);
-            self.pipeline.swap(topology);
+            let topology = Topology::new(running.listener_entries(&config), routes, sinks, groups);
+            self.pipeline.swap(topology.with_scripts(scripts));
             let removed_listeners = running.change_listeners(self, &config, listeners);
             running.name.clone_from(&config.node.name);
             running.file.clone_from(&config.file);
@@ -170,9 +169,8 @@ impl Running {
         for (spec, plan) in config.listeners.iter().zip(plans) {
             match plan {
                 ListenerPlan::Keep => {
-                    if let Some(at) = old.iter().position(|one| one.spec.is_served_like(spec)) {
-                        let mut kept = old.swap_remove(at);
-                        kept.spec.clone_from(spec);
+                    if let Some(at) = old.iter().position(|one| one.spec == *spec) {
+                        let kept = old.swap_remove(at);
                         // Who reloads after changing certificates does not expect to wait for them.
                         if let Err(error) = kept.handle.reload_tls() {
                             tracing::error!(listener = spec.name.as_str(), %error, "certificates not reloaded");
@@ -196,8 +194,6 @@ impl Running {
             ListenerEntry {
                 name: name.as_str().into(),
                 capture_id_fix: spec.map(convert::capture_id_fix).unwrap_or_default(),
-                transport: spec.map_or(Transport::Udp, |spec| spec.socket.transport),
-                guard: Arc::new(spec.map(|spec| spec.admission.guard()).unwrap_or_default()),
             }
         };
         self.listener_names.iter().map(entry).collect()

@@ -29,7 +29,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::{self, Config, Faults},
     http::HttpSockets,
-    pipeline::{Group, Pipeline},
+    pipeline::{Group, Pipeline, Topology},
     sink::{SinkLedger, destination::DestinationSink, tail::Tail},
     state::State,
 };
@@ -151,7 +151,8 @@ impl Node {
         faults: Vec<config::Fault>,
     ) -> Result<(), Faults> {
         let _one_at_a_time = self.changing.lock().await;
-        let inventory = self.running.lock().inventory();
+        let mut inventory = self.running.lock().inventory();
+        inventory.scripts = Arc::clone(self.pipeline.scripts());
         let id_of = |name: &str| self.running.lock().listener_id(name);
         let prepared = prepare::prepare(config, &inventory, id_of, faults).await?;
         self.commit(prepared).await;
@@ -171,6 +172,8 @@ impl Node {
         commit::stop_listeners(&listeners, limit.min(LISTENER_STOP_LIMIT)).await;
         let lost = commit::drain(&destinations, limit).await;
         let ledger = self.status().ledger;
+        // Nothing is asked any more: script workers end with the topology that they belong to.
+        self.pipeline.swap(Topology::default());
         self.closing.cancel();
         self.tasks.close();
         if tokio::time::timeout(CLOSING_LIMIT, self.tasks.wait())
@@ -253,6 +256,7 @@ impl Running {
                 .as_ref()
                 .map(|http| (http.spec.clone(), Arc::clone(&http.sockets))),
             max_msg_chunks: self.max_msg_chunks,
+            scripts: Arc::default(),
         }
     }
 

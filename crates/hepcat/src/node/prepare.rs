@@ -9,8 +9,9 @@ use hepcat_net::{
 
 use super::convert::{self, spelled};
 use crate::{
-    config::{self, Config, Fault, Faults, Marked, Target},
+    config::{self, Config, Fault, Faults, HepRoute, Marked, Target},
     http::{HttpServer, HttpSockets},
+    pipeline::scripts::{IdleScripts, ScriptSetup, ScriptState},
     query::Query,
     route::{Route, Routes, SinkId, SinkSet},
 };
@@ -22,6 +23,8 @@ pub(super) struct Inventory {
     pub(super) destinations: Vec<config::Destination>,
     pub(super) http: Option<(config::Http, Arc<HttpSockets>)>,
     pub(super) max_msg_chunks: Option<NonZeroU32>,
+    /// What scripts keep.
+    pub(super) scripts: Arc<ScriptState>,
 }
 
 /// A configuration ready to be committed: sockets bound, certificates loaded, routes compiled.
@@ -33,6 +36,8 @@ pub(super) struct Prepared {
     /// In the order of the configuration.
     pub(super) destinations: Vec<DestinationPlan>,
     pub(super) routes: Routes,
+    /// Each worker has executed the script; none has begun.
+    pub(super) scripts: Option<IdleScripts>,
     /// `None` keeps what is served.
     pub(super) http: Option<HttpServer>,
 }
@@ -67,6 +72,7 @@ pub(super) async fn prepare(
     mut faults: Vec<Fault>,
 ) -> Result<Prepared, Faults> {
     let routes = compile_routes(&config, &mut faults);
+    let scripts = prepare_script(&config, &running.scripts, &mut faults);
     let destinations: Vec<_> = config
         .destinations
         .iter()
@@ -97,8 +103,33 @@ pub(super) async fn prepare(
         listeners,
         destinations,
         routes,
+        scripts,
         http,
     })
+}
+
+/// The script in a Lua for each worker.
+fn prepare_script(
+    config: &Config,
+    kept: &Arc<ScriptState>,
+    faults: &mut Vec<Fault>,
+) -> Option<IdleScripts> {
+    if config.hep.first_route() == HepRoute::None {
+        return None;
+    }
+    let file = config.lua.script.as_ref()?;
+    let script = config
+        .compile_script(&[])
+        .map_err(|found| faults.extend(found))
+        .ok()??;
+    let setup = ScriptSetup::new(script, config, sink_names(config));
+    IdleScripts::new(setup, kept)
+        .map_err(|error| {
+            let line = usize::try_from(error.line().unwrap_or(1)).unwrap_or(1);
+            let remedy = "the script must come to its end within the limits of [lua]";
+            faults.push(file.fault(line, 1, error.message(), remedy));
+        })
+        .ok()
 }
 
 async fn plan_listener(
@@ -108,12 +139,7 @@ async fn plan_listener(
     running: &Inventory,
 ) -> Result<ListenerPlan, Fault> {
     let same_chunks = running.max_msg_chunks == config.hep.hep_max_msg_chunks;
-    if same_chunks
-        && running
-            .listeners
-            .iter()
-            .any(|(kept, _)| kept.is_served_like(spec))
-    {
+    if same_chunks && running.listeners.iter().any(|(kept, _)| kept == spec) {
         return Ok(ListenerPlan::Keep);
     }
     let net = convert::listener(spec, &config.hep, id).await?;
@@ -176,15 +202,27 @@ fn plan_http(spec: &config::Http, running: &Inventory) -> Result<Option<HttpServ
     }
 }
 
+/// The names that routes and scripts use for sinks, by number.
+pub(crate) fn sink_names(config: &Config) -> Vec<Arc<str>> {
+    let destinations = config.destinations.iter().map(|one| one.name.as_str());
+    let groups = config.groups.iter().map(|group| group.name.as_str());
+    let names = destinations.chain(groups).chain(["tail"]);
+    names.map(Arc::from).collect()
+}
+
 /// The routes, their destinations by position.
-fn compile_routes(config: &Config, faults: &mut Vec<Fault>) -> Routes {
+pub(crate) fn compile_routes(config: &Config, faults: &mut Vec<Fault>) -> Routes {
     let mut routes = Vec::new();
     for spec in &config.routes {
         let when = spec.when.as_ref();
         let when = when.map_or_else(Query::everything, |when| Query::clone(when));
         let targets = spec.to.iter().map(|target| sink_id(config, target));
         match targets.collect() {
-            Ok(to) => routes.push(Route::new(when, to).then_continue(spec.then_continue)),
+            Ok(to) => routes.push(
+                Route::new(when, to)
+                    .then_continue(spec.then_continue)
+                    .asks_script(spec.asks_script.is_some()),
+            ),
             Err(fault) => faults.push(fault),
         }
     }

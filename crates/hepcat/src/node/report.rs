@@ -1,5 +1,7 @@
 //! One reading of everything that is running.
 
+mod script;
+
 use std::{collections::BTreeMap, time::SystemTime};
 
 use hepcat_net::{
@@ -65,6 +67,7 @@ impl Node {
                 .collect(),
             listeners,
             sinks,
+            script: self.pipeline.topology().scripts().map(script::about),
         }
     }
 }

@@ -20,6 +20,11 @@ impl Inflated {
         let inflated = payload.inflate(InflateLimit::default()).ok()?;
         Some(self.0.get_or_init(|| inflated.into_owned()))
     }
+
+    /// The inflated payload, if there is one.
+    pub(super) fn into_octets(self) -> Option<Vec<u8>> {
+        self.0.into_inner()
+    }
 }
 
 /// One frame under examination. Lives as long as the look at it; copies nothing but what it inflates.

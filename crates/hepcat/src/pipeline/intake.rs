@@ -1,21 +1,22 @@
 //! The handler that every listener calls: the path of a packet through the node.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
-use hepcat_net::{Arrival, Batch, Handler, ListenerId, Origin, Unparsable};
+use hepcat_net::{Arrival, Batch, Handler, Unparsable};
 use parking_lot::Mutex;
 
 use super::{
-    Capture, ListenerEntry, Topology,
+    Capture, Topology,
     capture::Inflated,
     fanout::Staging,
-    ledger::{Gate, Ledger, Outcome, Receipt, Refused, Skipped},
+    ledger::{Ledger, Outcome, Receipt, Refused, Skipped},
     rate::TokenBucket,
+    scripted::ScriptDesk,
+    scripts::ScriptState,
     topology::origin,
 };
 use crate::{
-    agents::Guard,
     query::MessageView,
     route::{Decision, Verdict},
     sink::tail::Tail,
@@ -29,15 +30,17 @@ pub struct Pipeline {
     tail: Arc<Tail>,
     unparsable: Mutex<TokenBucket>,
     desks: Mutex<Vec<Desk>>,
+    scripts: Arc<ScriptState>,
 }
 
 /// The working space of one batch, reused: a steady node allocates none.
 #[derive(Debug, Default)]
-struct Desk {
+pub(super) struct Desk {
     receipt: Receipt,
-    outcomes: Vec<Outcome>,
-    verdict: Verdict,
-    staging: Staging,
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) verdict: Verdict,
+    pub(super) staging: Staging,
+    pub(super) scripted: ScriptDesk,
 }
 
 impl Pipeline {
@@ -51,6 +54,7 @@ impl Pipeline {
             tail,
             unparsable: Mutex::new(TokenBucket::new(unparsable_rate)),
             desks: Mutex::new(Vec::new()),
+            scripts: Arc::default(),
         }
     }
 
@@ -80,6 +84,12 @@ impl Pipeline {
     #[must_use]
     pub fn tail(&self) -> &Arc<Tail> {
         &self.tail
+    }
+
+    /// What scripts keep through reloads, and what is counted of them.
+    #[must_use]
+    pub fn scripts(&self) -> &Arc<ScriptState> {
+        &self.scripts
     }
 
     /// Decides about every frame of a batch, and stages what goes to destinations.
@@ -125,7 +135,7 @@ impl Pipeline {
 
     /// A frame that did not decode is shown to whoever watches and goes no further, and only so many
     /// octets of them in a second.
-    fn keep_unparsable(&self, unparsable: &Unparsable) -> Outcome {
+    pub(super) fn keep_unparsable(&self, unparsable: &Unparsable) -> Outcome {
         let size = unparsable.frame.len() as u64;
         if self.unparsable.lock().take(size, Instant::now()) {
             Outcome::Routed
@@ -165,50 +175,22 @@ impl Handler for Pipeline {
             return;
         };
         let topology = self.topology.load_full();
+        let fix = topology
+            .listener(listener)
+            .map(|entry| entry.capture_id_fix)
+            .unwrap_or_default();
         batch.iter_mut().for_each(set_incomplete_aside);
         let mut desk = self.desks.lock().pop().unwrap_or_default();
-        let (entry, none) = (topology.listener(listener), Guard::default());
-        let gate = gate(&topology, listener, entry, &none);
-        self.ledger.receive(batch, &gate, &mut desk.receipt);
-        self.decide(&topology, batch, &mut desk);
+        self.ledger.receive(batch, listener, fix, &mut desk.receipt);
+        match topology.scripts() {
+            None => self.decide(&topology, batch, &mut desk),
+            Some(scripts) => {
+                self.decide_with(scripts, &topology, batch, &mut desk).await;
+            }
+        }
         batch.clear();
         desk.staging.hand_over(&topology).await;
         self.ledger.settle(&desk.receipt, &desk.outcomes);
         self.desks.lock().push(desk);
-    }
-
-    fn admit_connection(&self, listener: ListenerId, peer: SocketAddr) -> Result<(), &'static str> {
-        let topology = self.topology.load_full();
-        let Some(entry) = topology.listener(listener) else {
-            return Ok(());
-        };
-        let gate = gate(&topology, listener, Some(entry), &entry.guard);
-        match self.ledger.admit(&gate, (peer.ip(), entry.transport)) {
-            None => Ok(()),
-            Some(refused) => Err(refused.label()),
-        }
-    }
-
-    fn admit_session(&self, origin: &Origin) -> Result<(), &'static str> {
-        let topology = self.topology.load_full();
-        match topology.listener(origin.listener) {
-            Some(entry) if !entry.guard.certified(origin) => Err(Refused::Certificate.label()),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// What frames of a listener meet; `none` where it is not known.
-fn gate<'a>(
-    topology: &Topology,
-    listener: ListenerId,
-    entry: Option<&'a ListenerEntry>,
-    none: &'a Guard,
-) -> Gate<'a> {
-    Gate {
-        listener,
-        fix: entry.map(|entry| entry.capture_id_fix).unwrap_or_default(),
-        guard: entry.map_or(none, |entry| &entry.guard),
-        clock: topology.clock(),
     }
 }

@@ -8,14 +8,14 @@ mod fanout;
 mod group;
 mod intake;
 pub mod ledger;
-mod notice;
 mod rate;
 mod rendezvous;
+mod scripted;
+pub mod scripts;
 mod topology;
 
 pub use capture::{Capture, Inflated};
 pub use fanout::Form;
 pub use group::{Group, GroupEntry};
 pub use intake::Pipeline;
-pub(crate) use rate::TokenBucket;
 pub use topology::{ListenerEntry, SinkEntry, Topology, origin};

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use hepcat_net::{Arrival, ListenerId, Origin, Transport};
+use hepcat_net::{Arrival, ListenerId, Origin};
 use hepcat_wire::CaptureIdFix;
 
-use super::{Form, Group, GroupEntry};
+use super::{Form, Group, GroupEntry, scripts::Scripts};
 use crate::{
-    agents::{ClockBounds, Guard},
     config::GroupKind,
     route::{Routes, SinkId},
     sink::destination::DestinationSink,
@@ -29,10 +28,6 @@ pub struct ListenerEntry {
     pub name: Arc<str>,
     /// What is done about capture agent IDs in the wrong half of their field.
     pub capture_id_fix: CaptureIdFix,
-    /// How frames reach it.
-    pub transport: Transport,
-    /// What it asks of agents.
-    pub guard: Arc<Guard>,
 }
 
 /// Routes and sinks of one configuration.
@@ -43,7 +38,7 @@ pub struct Topology {
     sinks: Vec<SinkEntry>,
     forms: Vec<Form>,
     groups: Vec<GroupEntry>,
-    clock: ClockBounds,
+    scripts: Option<Scripts>,
 }
 
 impl Topology {
@@ -84,7 +79,7 @@ impl Topology {
             routes,
             sinks,
             forms,
-            clock: ClockBounds::default(),
+            scripts: None,
         }
     }
 
@@ -110,17 +105,17 @@ impl Topology {
         &self.groups
     }
 
-    /// The same with other bounds of what is believed of agents' clocks.
+    /// The same with a script, which knows sinks by the same numbers as the routes.
     #[must_use]
-    pub fn with_clock(mut self, clock: ClockBounds) -> Self {
-        self.clock = clock;
+    pub fn with_scripts(mut self, scripts: Option<Scripts>) -> Self {
+        self.scripts = scripts;
         self
     }
 
-    /// What is believed of agents' clocks.
+    /// The script that routes ask, where there is one.
     #[must_use]
-    pub fn clock(&self) -> ClockBounds {
-        self.clock
+    pub fn scripts(&self) -> Option<&Scripts> {
+        self.scripts.as_ref()
     }
 
     /// The listener of that number. Frames of one that a reload removed are still on their way for a

@@ -16,7 +16,10 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::SinkLedger;
-use crate::{pipeline::Capture, query::Query};
+use crate::{
+    pipeline::{Capture, scripts::Labels},
+    query::Query,
+};
 
 /// Frames kept for a watcher that is not fast enough: about two seconds of a busy proxy, and at most
 /// 64 MiB should every frame be of the largest size.
@@ -56,16 +59,25 @@ struct Counts {
 struct Watcher {
     id: u64,
     query: Query,
-    queue: VecDeque<Arrival>,
+    queue: VecDeque<Watched>,
     missed: u64,
     wake: Arc<Notify>,
+}
+
+/// A frame as watchers get it.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    /// The frame.
+    pub arrival: Arrival,
+    /// What a script wrote on it.
+    pub labels: Option<Arc<Labels>>,
 }
 
 /// What a watcher gets.
 #[derive(Debug)]
 pub enum Seen {
     /// A frame that its query matches.
-    Frame(Arrival),
+    Frame(Watched),
     /// So many frames were lost here because the watcher was slow.
     Missed(u64),
 }
@@ -84,6 +96,16 @@ impl Tail {
 
     /// Offers a frame to each watcher whose query it matches.
     pub fn offer(&self, arrival: &Arrival, capture: &Capture<'_>) {
+        self.offer_labelled(arrival, capture, None);
+    }
+
+    /// The same with what a script wrote on it.
+    pub fn offer_labelled(
+        &self,
+        arrival: &Arrival,
+        capture: &Capture<'_>,
+        labels: Option<&Arc<Labels>>,
+    ) {
         let mut state = self.state.lock();
         let State {
             watchers, ledger, ..
@@ -98,7 +120,10 @@ impl Tail {
                 watcher.missed += 1;
                 ledger.lagged += 1;
             }
-            watcher.queue.push_back(arrival.clone());
+            watcher.queue.push_back(Watched {
+                arrival: arrival.clone(),
+                labels: labels.cloned(),
+            });
             if watcher.queue.len() == 1 {
                 watcher.wake.notify_one();
             }
@@ -187,9 +212,9 @@ impl Watch {
         if watcher.missed > 0 {
             return Some(Seen::Missed(std::mem::take(&mut watcher.missed)));
         }
-        let arrival = watcher.queue.pop_front()?;
+        let watched = watcher.queue.pop_front()?;
         ledger.delivered += 1;
-        Some(Seen::Frame(arrival))
+        Some(Seen::Frame(watched))
     }
 }
 
