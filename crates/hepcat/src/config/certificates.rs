@@ -55,7 +55,7 @@ pub(super) fn check_domains<'a>(
     let mut seen = Vec::new();
     for name in names {
         let lower = name.to_ascii_lowercase();
-        if DnsName::try_from(lower.strip_prefix("*.").unwrap_or(&lower)).is_err() {
+        if !is_server_name(&lower) {
             let message = format!("`{}` is no server name", **name);
             table.fault(name, message, "write a host name, or `*.` and a host name");
         } else if seen.contains(&lower) {
@@ -64,6 +64,11 @@ pub(super) fn check_domains<'a>(
         }
         seen.push(lower);
     }
+}
+
+/// Whether a text is a name of the DNS, or `*.` and one.
+pub(crate) fn is_server_name(text: &str) -> bool {
+    DnsName::try_from(text.strip_prefix("*.").unwrap_or(text)).is_ok()
 }
 
 /// What was loaded; a fault where it is named if it could not be.

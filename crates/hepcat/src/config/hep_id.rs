@@ -183,6 +183,11 @@ fn split_name<'a>(
 }
 
 /// Whether a text can name a destination or listener.
+pub(crate) fn is_name(text: &str) -> bool {
+    check_name(text).is_ok()
+}
+
+/// As [`is_name`], with what is wrong and what to do about it.
 pub(super) fn check_name(name: &str) -> Result<(), (String, &'static str)> {
     const REMEDY: &str = "choose one word of letters, digits, `_`, `-` or `.`";
     if name.is_empty() {

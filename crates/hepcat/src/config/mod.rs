@@ -48,6 +48,7 @@ mod secret;
 mod socket;
 mod units;
 
+pub(crate) use certificates::is_server_name;
 pub use hepcat_wire::Version;
 
 pub use destination::{
