@@ -11,6 +11,7 @@ pub mod http;
 pub mod lua;
 pub mod metrics;
 pub mod node;
+pub mod opensips;
 pub mod pipeline;
 pub mod query;
 pub mod render;
