@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod check;
+mod convert;
 mod decode;
 mod destinations;
 mod doctor;
@@ -38,6 +39,8 @@ enum Command {
     Run(run::RunArgs),
     /// Says everything that is wrong with a configuration.
     Check(check::CheckArgs),
+    /// Converts the HEP part of an OpenSIPS configuration.
+    Convert(convert::ConvertArgs),
     /// Explains HEP frames chunk by chunk.
     Decode(decode::DecodeArgs),
     /// Shows the destinations and groups of a running node.
@@ -63,6 +66,7 @@ pub(crate) fn run() -> ExitCode {
     telemetry::start(arguments.log_format, usual, arguments.verbose);
     match command {
         Command::Check(check) => check::run(&check),
+        Command::Convert(convert) => convert::run(&convert),
         Command::Decode(decode) => decode::run(&decode),
         Command::Run(run) => wait_for(run::run(run)),
         Command::Destinations(destinations) => wait_for(destinations::run(destinations)),
