@@ -55,7 +55,6 @@ impl Breaker {
         connected_for: Option<Duration>,
     ) -> Self {
         match state {
-            LinkState::Refusing if attempting => Self::HalfOpen,
             LinkState::Refusing => Self::Open,
             _ if !tripped => Self::Closed,
             LinkState::Up | LinkState::Slow => match connected_for {
@@ -111,7 +110,6 @@ mod tests {
             (true, LinkState::Slow, false, young, Breaker::HalfOpen),
             (true, LinkState::Up, false, old, Breaker::Closed),
             (false, LinkState::Refusing, false, old, Breaker::Open),
-            (false, LinkState::Refusing, true, old, Breaker::HalfOpen),
         ] {
             assert_eq!(
                 Breaker::of(tripped, state, attempting, age),

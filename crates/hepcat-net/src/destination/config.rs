@@ -18,6 +18,7 @@ pub struct DestinationConfig {
     pub(super) send_timeout: Duration,
     pub(super) connect_timeout: Duration,
     pub(super) peer_timeout: Duration,
+    pub(super) probe: Option<Probe>,
     pub(super) backoff: Backoff,
     pub(super) retry_limit: Option<RetryLimit>,
     pub(super) resolver: Arc<dyn Resolve>,
@@ -72,6 +73,7 @@ impl DestinationConfig {
             // Long enough for a failover of the collector's address, short enough to bound what the
             // kernel holds for a peer that is gone.
             peer_timeout: Duration::from_secs(30),
+            probe: None,
             backoff: Backoff::default(),
             retry_limit: None,
             resolver: Arc::new(SystemResolver),
@@ -118,6 +120,24 @@ impl DestinationConfig {
     pub fn peer_timeout(mut self, limit: Duration) -> Self {
         self.peer_timeout = limit;
         self
+    }
+
+    /// Asks an idle peer every `interval` whether it is still there, and believes that it is not when
+    /// `timeout` passes without an answer. Over TCP and TLS these are the kernel's keep-alive probes (in
+    /// whole seconds), and instead of the peer timeout `interval + timeout` bounds how long anything may
+    /// stay unacknowledged. HEP has no message that is answered, so over UDP a datagram of four octets
+    /// asks, and only a refusal by the peer's host is an answer. Unset by default: streams as the peer
+    /// timeout says, over UDP only a peer that refuses is asked.
+    #[must_use]
+    pub fn probe(mut self, interval: Duration, timeout: Duration) -> Self {
+        self.probe = Some(Probe { interval, timeout });
+        self
+    }
+
+    /// How long a refusal of a datagram may take to come.
+    pub(super) fn probe_timeout(&self) -> Duration {
+        self.probe
+            .map_or(Duration::from_secs(1), |probe| probe.timeout)
     }
 
     /// The pause between attempts to connect.
@@ -197,6 +217,12 @@ impl DestinationConfig {
 pub(super) struct RetryLimit {
     pub(super) max_retries: u32,
     pub(super) cooldown: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Probe {
+    pub(super) interval: Duration,
+    pub(super) timeout: Duration,
 }
 
 /// Bounds of a destination's memory queue.

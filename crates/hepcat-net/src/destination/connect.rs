@@ -16,7 +16,11 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{DestinationConfig, LinkError, config::LinkKind, resolve};
+use super::{
+    DestinationConfig, LinkError,
+    config::LinkKind,
+    resolve::{AddressBook, Candidates, domain_of},
+};
 use crate::tls::{ClientTls, TlsFailure};
 
 /// Most octets that the kernel holds without having sent them once (beside those on their way): what it
@@ -38,32 +42,23 @@ pub(super) enum Connection {
 /// Goes through all addresses of the host until one accepts.
 pub(super) async fn connect(
     config: &DestinationConfig,
+    book: &AddressBook<'_>,
 ) -> Result<(SocketAddr, Connection), LinkError> {
+    let Candidates {
+        addresses,
+        unresolved,
+    } = book.candidates().await?;
     let mut last = None;
-    for address in resolve_host(config).await? {
+    for address in addresses {
         match connect_to(config, address).await {
             Ok(connection) => return Ok((address, connection)),
             Err(error) => last = Some(error),
         }
     }
-    Err(last.expect("resolve_host never returns an empty list"))
-}
-
-/// The addresses of the host: one at least.
-pub(super) async fn resolve_host(config: &DestinationConfig) -> Result<Vec<SocketAddr>, LinkError> {
-    let limit = config.connect_timeout;
-    let resolving = resolve::addresses(&*config.resolver, &config.host, config.port);
-    match timeout(limit, resolving).await {
-        Ok(Ok(addresses)) => Ok(addresses),
-        Ok(Err(source)) => Err(LinkError::Resolve {
-            host: config.host.clone(),
-            source,
-        }),
-        Err(_) => Err(LinkError::ResolveTimeout {
-            host: config.host.clone(),
-            limit,
-        }),
-    }
+    // Where the name does not resolve, that is the reason, and not what its old address says.
+    Err(unresolved
+        .or(last)
+        .expect("there is one candidate at least"))
 }
 
 async fn connect_to(
@@ -73,7 +68,7 @@ async fn connect_to(
     let limit = config.connect_timeout;
     let stream = match timeout(limit, TcpStream::connect(address)).await {
         Ok(connected) => connected
-            .and_then(|stream| prepare(&stream, config.peer_timeout).map(|()| stream))
+            .and_then(|stream| prepare(&stream, config).map(|()| stream))
             .map_err(|source| LinkError::Connect { address, source })?,
         Err(_) => return Err(LinkError::ConnectTimeout { address, limit }),
     };
@@ -84,17 +79,21 @@ async fn connect_to(
 }
 
 /// No delay for small writes, little in the kernel, no patience without end for a peer that has gone.
-fn prepare(stream: &TcpStream, peer_timeout: Duration) -> io::Result<()> {
+fn prepare(stream: &TcpStream, config: &DestinationConfig) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(MAX_UNSENT)?;
-    // First probe after half the time, two more in the rest.
+    let (idle, patience) = match config.probe {
+        Some(probe) => (probe.interval, probe.timeout),
+        None => (config.peer_timeout / 2, config.peer_timeout / 2),
+    };
+    let whole = |time: Duration| time.clamp(Duration::from_secs(1), MAX_KEEPALIVE);
     let keepalive = TcpKeepalive::new()
-        .with_time((peer_timeout / 2).clamp(Duration::from_secs(1), MAX_KEEPALIVE))
-        .with_interval((peer_timeout / 6).clamp(Duration::from_secs(1), MAX_KEEPALIVE))
+        .with_time(whole(idle))
+        .with_interval(whole(patience / 3))
         .with_retries(3);
     socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_user_timeout(Some(peer_timeout.min(MAX_USER_TIMEOUT)))
+    socket.set_tcp_user_timeout(Some((idle + patience).min(MAX_USER_TIMEOUT)))
 }
 
 async fn handshake(
@@ -104,7 +103,7 @@ async fn handshake(
     stream: TcpStream,
 ) -> Result<Connection, LinkError> {
     let name = tls
-        .expected_name(&config.host)
+        .expected_name(domain_of(&config.host))
         .map_err(|source| LinkError::ServerName {
             host: config.host.clone(),
             source,

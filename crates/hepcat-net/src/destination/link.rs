@@ -16,7 +16,8 @@ const LOG_PERIOD: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LinkState {
-    /// The first attempt since the start is younger than the local connect timeout.
+    /// The first attempt since the start, or since the name led elsewhere, is younger than the local
+    /// connect timeout.
     Connecting,
     /// Connected, and writes do not wait for long. A UDP destination is up as soon as its socket is.
     Up,
@@ -151,6 +152,12 @@ pub enum LinkError {
         /// The peer.
         address: SocketAddr,
     },
+    /// The address took nothing, and the name does not lead there any more.
+    #[error("{address} takes nothing, and its name leads elsewhere now")]
+    Moved {
+        /// The peer.
+        address: SocketAddr,
+    },
     /// A receiver of HEP has nothing to say; this one says too much.
     #[error("{address} sends data to us: not a hep receiver")]
     Talkative {
@@ -188,6 +195,7 @@ impl LinkError {
             Self::Closed { .. } => "closed",
             Self::Lost { .. } => "lost",
             Self::Refused { .. } => "refused",
+            Self::Moved { .. } => "moved",
             Self::Talkative { .. } => "talkative",
             Self::SendTimeout { .. } => "send_timeout",
             Self::QueueFull { .. } => "queue_full",

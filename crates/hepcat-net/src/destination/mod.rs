@@ -8,7 +8,8 @@
 //! A [`Destination`] is a queue and one task. Producers hand over batches of frames ready for the wire
 //! and, unless the configuration says otherwise, never wait. The task keeps one connection (or UDP
 //! socket), writes whole batches, and reconnects with jittered back-off, resolving the name again each
-//! time. Everything that was handed over is counted in the [`Ledger`], which adds up in every reading.
+//! time and when the answer's time to live is over: where the name then leads elsewhere it follows, and
+//! where it does not resolve any more the last address stays in use. Everything that was handed over is counted in the [`Ledger`], which adds up in every reading.
 //!
 //! What the time limits of the OpenSIPS module mean here is said at [`SendMode`],
 //! [`DestinationConfig::send_timeout`] and [`QueueConfig::max_frames`].
@@ -50,7 +51,7 @@ pub use breaker::{Breaker, Health};
 pub use config::{DestinationConfig, QueueConfig, SendMode, WhenFull};
 pub use ledger::{DropReason, Dropped, Ledger};
 pub use link::{LinkError, LinkState};
-pub use resolve::{Resolve, ResolveFuture, SystemResolver};
+pub use resolve::{Resolution, Resolve, ResolveFuture, SystemResolver, domain_of, is_service};
 pub use stats::{DestinationStats, LastError, LinkCounters};
 
 use config::LinkKind;

@@ -313,6 +313,11 @@ impl Queue {
         self.writer.notified().await;
     }
 
+    /// Has the writer look around.
+    pub(super) fn wake(&self) {
+        self.writer.notify_one();
+    }
+
     /// The first `frames` frames in flight, of `octets` together, are written.
     pub(super) fn written(&self, frames: usize, octets: usize) {
         if frames == 0 {

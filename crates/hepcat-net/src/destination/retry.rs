@@ -53,6 +53,17 @@ impl Retry {
         }
     }
 
+    /// The connection was given up because the name leads elsewhere now: no failure.
+    pub(super) fn moved(&mut self, shared: &Shared) {
+        let now = Instant::now();
+        self.up_since = None;
+        shared.queue.link(|link, counters| {
+            counters.moves += 1;
+            link.enter(LinkState::Connecting, now);
+            link.peer = None;
+        });
+    }
+
     /// An attempt or a connection has failed: notes it, and waits until the next attempt is due.
     pub(super) async fn failed(&mut self, shared: &Shared, error: &LinkError) -> Go {
         let now = Instant::now();

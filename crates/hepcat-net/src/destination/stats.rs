@@ -71,6 +71,8 @@ pub struct LinkCounters {
     pub peer_octets: u64,
     /// Cool-downs begun.
     pub cooldowns: u64,
+    /// Connections given up because the name led elsewhere.
+    pub moves: u64,
     /// Times that the circuit breaker opened.
     pub breaker_opened: u64,
 }

@@ -20,6 +20,7 @@ use super::{
     config::LinkKind,
     connect::{Connection, connect},
     queue::Next,
+    resolve::AddressBook,
     retry::{Go, Retry, attempt, deadline},
 };
 use crate::tls::TlsFailure;
@@ -46,19 +47,27 @@ const FAREWELL: Duration = Duration::from_secs(1);
 enum End {
     Drained,
     Stopped,
+    /// The peer's address is none of the name's any more.
+    Moved,
     Failed(LinkError),
 }
 
 pub(super) async fn run(shared: &Shared) {
     let mut retry = Retry::default();
+    let book = AddressBook::new(&shared.config);
     loop {
-        let error = match attempt(shared, connect(&shared.config)).await {
+        let error = match attempt(shared, connect(&shared.config, &book)).await {
             None => return,
             Some(Err(error)) => error,
             Some(Ok((peer, connection))) => {
                 retry.connected(shared, peer);
-                match Session::new(shared, peer, connection).run().await {
+                let session = Session::new(shared, peer, connection, &book);
+                match book.attend(shared, peer, session.run()).await {
                     End::Drained | End::Stopped => return,
+                    End::Moved => {
+                        retry.moved(shared);
+                        continue;
+                    }
                     End::Failed(error) => error,
                 }
             }
@@ -74,16 +83,23 @@ struct Session<'a> {
     shared: &'a Shared,
     peer: SocketAddr,
     connection: Connection,
+    book: &'a AddressBook<'a>,
     flight: Flight,
     allowance: Allowance,
 }
 
 impl<'a> Session<'a> {
-    fn new(shared: &'a Shared, peer: SocketAddr, connection: Connection) -> Self {
+    fn new(
+        shared: &'a Shared,
+        peer: SocketAddr,
+        connection: Connection,
+        book: &'a AddressBook<'a>,
+    ) -> Self {
         Self {
             shared,
             peer,
             connection,
+            book,
             flight: Flight::default(),
             allowance: Allowance::new(Instant::now()),
         }
@@ -92,7 +108,7 @@ impl<'a> Session<'a> {
     async fn run(mut self) -> End {
         let end = self.write_all().await;
         match &end {
-            End::Drained => self.farewell().await,
+            End::Drained | End::Moved => self.farewell().await,
             End::Stopped => {}
             End::Failed(LinkError::QueueFull { .. }) => {
                 let (frames, octets) = self.flight.left();
@@ -114,6 +130,9 @@ impl<'a> Session<'a> {
         loop {
             if self.shared.stop.is_cancelled() {
                 return End::Stopped;
+            }
+            if self.book.has_moved() {
+                return End::Moved;
             }
             let done = match self.shared.queue.next(&mut self.flight.frames, max_octets) {
                 Next::Drained => return End::Drained,
@@ -200,6 +219,9 @@ impl<'a> Session<'a> {
                 () = shared.queue.woken() => {
                     if shared.queue.wants_disconnect() {
                         break Err(LinkError::QueueFull { address: self.peer });
+                    }
+                    if self.book.has_moved() {
+                        break Err(LinkError::Moved { address: self.peer });
                     }
                 }
                 () = sleep_until(alarm.unwrap_or(stalled)), if alarm.is_some() => {

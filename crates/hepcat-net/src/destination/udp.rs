@@ -16,10 +16,9 @@ use tokio::{
 };
 
 use super::{
-    DropReason, LinkError, LinkState, Shared,
-    connect::resolve_host,
-    datagrams,
+    DropReason, LinkError, LinkState, Shared, datagrams,
     queue::Next,
+    resolve::AddressBook,
     retry::{Go, Retry, attempt, deadline},
 };
 
@@ -36,11 +35,20 @@ const RESOLVE_AFTER: Duration = Duration::from_secs(5);
 /// Without a refusal for this long a refusing peer counts as up again.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(5);
 
+/// What is sent where there is nothing to send, to hear whether somebody listens: fewer octets than any
+/// frame has, which receivers of HEP over UDP take for a keep-alive of SIP and ignore.
+const KEEP_ALIVE: &[u8] = b"\r\n\r\n";
+
+/// The shortest pause between two keep-alives to a peer that refuses.
+const LEAST_PAUSE: Duration = Duration::from_secs(1);
+
 enum End {
     Drained,
     Stopped,
     /// The address refuses: try the next one, without a pause.
     TryNext,
+    /// The address is none of the name's any more.
+    Moved,
     Failed(LinkError),
 }
 
@@ -49,8 +57,9 @@ pub(super) async fn run(shared: &Shared) {
     // Which of the addresses is next, and whether the link still counts as refusing.
     let mut turn = 0;
     let mut refusals = Refusals::default();
+    let book = AddressBook::new(&shared.config);
     loop {
-        let error = match attempt(shared, open(shared, turn)).await {
+        let error = match attempt(shared, open(&book, turn)).await {
             None => return,
             Some(Err(error)) => error,
             Some(Ok((peer, socket, choices))) => {
@@ -66,9 +75,16 @@ pub(super) async fn run(shared: &Shared) {
                     flight: VecDeque::new(),
                     move_after: move_after(&shared.config.host, choices),
                     refusals: &mut refusals,
+                    book: &book,
                 };
-                match session.run().await {
+                match book.attend(shared, peer, session.run()).await {
                     End::Drained | End::Stopped => return,
+                    End::Moved => {
+                        refusals = Refusals::default();
+                        turn = 0;
+                        retry.moved(shared);
+                        continue;
+                    }
                     End::TryNext => {
                         turn += 1;
                         continue;
@@ -93,8 +109,11 @@ fn move_after(host: &str, choices: usize) -> Option<Duration> {
     }
 }
 
-async fn open(shared: &Shared, turn: usize) -> Result<(SocketAddr, UdpSocket, usize), LinkError> {
-    let addresses = resolve_host(&shared.config).await?;
+async fn open(
+    book: &AddressBook<'_>,
+    turn: usize,
+) -> Result<(SocketAddr, UdpSocket, usize), LinkError> {
+    let addresses = book.candidates().await?.addresses;
     let address = addresses[turn % addresses.len()];
     let socket = connected(address)
         .await
@@ -118,6 +137,9 @@ async fn connected(peer: SocketAddr) -> io::Result<UdpSocket> {
 #[derive(Debug, Default)]
 struct Refusals {
     last: Option<Instant>,
+    /// When a keep-alive last asked, and how many have been refused in a row.
+    asked: Option<Instant>,
+    refused: u32,
 }
 
 impl Refusals {
@@ -154,10 +176,30 @@ impl Refusals {
         {
             return;
         }
-        self.last = None;
+        self.forgive(shared, peer);
+    }
+
+    fn forgive(&mut self, shared: &Shared, peer: SocketAddr) {
+        *self = Self::default();
+        let now = Instant::now();
         if shared.queue.link(|link, _| link.up(peer, now)) {
             tracing::info!(destination = shared.config.name(), %peer, "destination up");
         }
+    }
+
+    /// When to ask next by a keep-alive, or to believe that one was heard.
+    fn ask_at(&self, shared: &Shared) -> Option<Instant> {
+        let last = self.last?;
+        Some(match self.asked.filter(|asked| *asked > last) {
+            Some(asked) => asked + shared.config.probe_timeout(),
+            None => {
+                let pause = shared
+                    .config
+                    .backoff
+                    .delay(self.refused + 1, fastrand::f64());
+                last + pause.max(LEAST_PAUSE)
+            }
+        })
     }
 
     fn moved(&self, shared: &Shared, peer: SocketAddr) {
@@ -178,6 +220,7 @@ struct Session<'a> {
     /// How long to stay with an address that refuses, `None` where there is no other.
     move_after: Option<Duration>,
     refusals: &'a mut Refusals,
+    book: &'a AddressBook<'a>,
 }
 
 impl Session<'_> {
@@ -187,6 +230,9 @@ impl Session<'_> {
         loop {
             if self.shared.stop.is_cancelled() {
                 return End::Stopped;
+            }
+            if self.book.has_moved() {
+                return End::Moved;
             }
             let done = match self.shared.queue.next(&mut self.flight, MAX_FLIGHT) {
                 Next::Drained => return End::Drained,
@@ -235,10 +281,16 @@ impl Session<'_> {
     /// Nothing to send: wait for something, and for word from the peer's host.
     async fn idle(&mut self) -> Result<Go, LinkError> {
         let shared = self.shared;
+        let probe = shared.config.probe;
+        let ask_at = match self.refusals.last {
+            Some(_) => self.refusals.ask_at(shared),
+            None => probe.map(|probe| Instant::now() + probe.interval),
+        };
         tokio::select! {
             biased;
             () = shared.stop.cancelled() => Ok(Go::Stop),
             () = shared.queue.woken() => Ok(Go::On),
+            () = sleep_until(ask_at.unwrap_or_else(Instant::now)), if ask_at.is_some() => self.ask(),
             refused = self.socket.async_io(Interest::ERROR, || match self.socket.take_error()? {
                 Some(error) => Ok(error),
                 None => Err(io::ErrorKind::WouldBlock.into()),
@@ -249,6 +301,33 @@ impl Session<'_> {
                 }
             }
         }
+    }
+
+    /// Asks with a keep-alive whether somebody listens; where the last one was not refused, that is the
+    /// answer.
+    fn ask(&mut self) -> Result<Go, LinkError> {
+        let refusals = &mut *self.refusals;
+        if let (Some(last), Some(asked)) = (refusals.last, refusals.asked)
+            && asked > last
+        {
+            refusals.forgive(self.shared, self.peer);
+            return Ok(Go::On);
+        }
+        if refusals.asked.is_some() {
+            refusals.refused = refusals.refused.saturating_add(1);
+        }
+        // The answer to an earlier datagram is told first, and costs this one.
+        for _ in 0..2 {
+            match self.socket.try_send(KEEP_ALIVE) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => self.complaint(error)?,
+                Ok(_) => {
+                    self.refusals.asked = Some(Instant::now());
+                    break;
+                }
+            };
+        }
+        Ok(Go::On)
     }
 
     async fn send_flight(&mut self) -> Result<Go, LinkError> {

@@ -4,6 +4,7 @@ mod datagrams;
 mod delivery;
 mod full;
 mod ledger;
+mod names;
 mod outage;
 mod patience;
 mod retries;

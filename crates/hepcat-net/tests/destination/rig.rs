@@ -9,8 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use hepcat_net::destination::{
-    Backoff, Destination, DestinationConfig, DestinationStats, Ledger, LinkState, Resolve,
-    ResolveFuture,
+    Backoff, Destination, DestinationConfig, DestinationStats, Ledger, LinkState, Resolution,
+    Resolve, ResolveFuture,
 };
 use hepcat_testkit::{
     FakeCollector,
@@ -167,6 +167,8 @@ pub(crate) struct FakeResolver {
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     Addresses(Vec<SocketAddr>),
+    /// The same with a time to live.
+    For(Duration, Vec<SocketAddr>),
     NoSuchName,
     Never,
 }
@@ -199,7 +201,8 @@ impl Resolve for FakeResolver {
         let answer = answer.clone();
         Box::pin(async move {
             match answer {
-                Answer::Addresses(addresses) => Ok(addresses),
+                Answer::Addresses(addresses) => Ok(Resolution::new(addresses)),
+                Answer::For(time, addresses) => Ok(Resolution::new(addresses).lasts(time)),
                 Answer::NoSuchName => Err(io::Error::new(io::ErrorKind::NotFound, "no such name")),
                 Answer::Never => std::future::pending().await,
             }
