@@ -15,6 +15,7 @@ pub mod opensips;
 pub mod pipeline;
 pub mod query;
 pub mod render;
+pub mod resolver;
 pub mod route;
 pub mod signal;
 pub mod sink;

@@ -1,13 +1,15 @@
 //! The `[[destination]]` tables, and destinations written as `hep_id`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
 use hepcat_net::Transport;
 
 use super::{
-    Fault, Hep, HepId, Marked, Secret, Sending, Socket, Version, certificates, hep::QUEUE_RANGE,
-    listener::read_name, reader::Table,
+    Fault, Hep, HepId, Marked, Secret, Sending, Socket, Version, certificates,
+    hep::QUEUE_RANGE,
+    listener::read_name,
+    reader::{Bare, Table},
 };
 
 /// A place that messages are relayed to.
@@ -31,6 +33,18 @@ pub struct Destination {
     pub queue: Queue,
     /// The sending parameters, its own before those of `[hep]`.
     pub sending: Sending,
+    /// How an idle peer is asked whether it is still there; `None` is what the transport does by itself.
+    pub probe: Option<Probe>,
+}
+
+/// How an idle peer is asked whether it is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Probe {
+    /// How often.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
 }
 
 /// TLS towards a collector.
@@ -110,6 +124,7 @@ impl Destination {
             key: KeyPolicy::default(),
             queue: QueueTable::default().resolve(&hep.sending),
             sending: hep.sending.clone(),
+            probe: None,
         }
     }
 
@@ -141,6 +156,7 @@ impl Destination {
         let queue = table.table("queue", QueueTable::read).unwrap_or_default();
         queue.refuse_contradictions(table, &sending);
         let queue = queue.resolve(&sending);
+        let probe = table.table("probe", Probe::read);
 
         let socket = socket?;
         if let Some(version) = &version
@@ -175,7 +191,23 @@ impl Destination {
             key: key.unwrap_or_default(),
             queue,
             sending,
+            probe,
         })
+    }
+}
+
+impl Probe {
+    fn read(table: &Table<'_>) -> Self {
+        // Whole seconds: the kernel's probes know no others.
+        const SECOND: Duration = Duration::from_secs(1);
+        let read = |key| table.duration(key, Bare::Refused, SECOND..=Duration::from_secs(3600));
+        let (interval, timeout) = (read("interval"), read("timeout"));
+        Self {
+            // Often enough to know before the next call, seldom enough for a thousand idle destinations.
+            interval: interval.map_or(Duration::from_secs(10), Marked::into_inner),
+            // A lost probe and the second one after it.
+            timeout: timeout.map_or(Duration::from_secs(3), Marked::into_inner),
+        }
     }
 }
 

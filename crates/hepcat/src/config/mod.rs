@@ -52,7 +52,7 @@ pub(crate) use certificates::is_server_name;
 pub use hepcat_wire::Version;
 
 pub use destination::{
-    Destination, DestinationTls, KeyPolicy, QUEUE_FRAMES, QUEUE_SIZE, Queue, WhenFull,
+    Destination, DestinationTls, KeyPolicy, Probe, QUEUE_FRAMES, QUEUE_SIZE, Queue, WhenFull,
 };
 pub use fault::{Fault, Faults};
 pub use group::{Group, GroupKind, Member};

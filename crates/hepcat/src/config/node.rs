@@ -23,6 +23,8 @@ pub struct NodeConfig {
     /// Directory of everything that is kept; [`Config::data_dir`](super::Config::data_dir) says what holds
     /// where none is given.
     pub data_dir: Option<Marked<PathBuf>>,
+    /// The name server that destinations' names are asked of; `None` is those of the system.
+    pub resolver: Option<Marked<SocketAddr>>,
 }
 
 impl Default for NodeConfig {
@@ -30,6 +32,7 @@ impl Default for NodeConfig {
         Self {
             name: host_name(),
             data_dir: None,
+            resolver: None,
         }
     }
 }
@@ -47,6 +50,7 @@ impl NodeConfig {
         Self {
             name: name.map_or(d.name, Marked::into_inner),
             data_dir: table.path("data_dir"),
+            resolver: read_address(table, "resolver"),
         }
     }
 }

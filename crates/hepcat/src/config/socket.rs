@@ -6,7 +6,7 @@ use std::{
     ops::Range,
 };
 
-use hepcat_net::Transport;
+use hepcat_net::{Transport, destination::is_service};
 
 /// Default port of a HEP destination (OpenSIPS's compiled constant, and what collectors listen on).
 pub const DESTINATION_PORT: u16 = 9060;
@@ -186,6 +186,15 @@ pub(super) fn parse_address(
         None => (text, None),
     };
     let host = parse_host(host_text)?;
+    if let (Host::Name(name), Some(_)) = (&host, port_text)
+        && is_service(name)
+    {
+        return Err(SocketError::new(
+            host_text.len()..text.len(),
+            format!("`{name}` is a service, and its SRV records say the port"),
+            "remove the port, or name a host",
+        ));
+    }
     let port = port_text
         .map(|port| parse_port(port, least_port).map_err(|e| e.after(host_text.len() + 1)))
         .transpose()?;
@@ -321,6 +330,7 @@ mod tests {
             ("hep_udp:a b:1", " ", "cannot stand"),
             ("hep_udp:é.example:1", "é", "cannot stand"),
             ("hep_udp:a..b:1", "a..b", "not a host name"),
+            ("hep_udp:_hep._udp.a.b:1", ":1", "is a service"),
         ] {
             let error = Socket::parse_destination(text).unwrap_err();
             assert_eq!(text.get(error.span()), Some(at), "{text}: {error}");

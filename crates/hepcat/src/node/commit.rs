@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use hepcat_net::{Destination, ListenerId, listener::BoundListener};
+use hepcat_net::{Destination, ListenerId, destination::Resolve, listener::BoundListener};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -14,6 +14,7 @@ use crate::{
     config::{self, Config},
     http::HttpServer,
     pipeline::{Group, ListenerEntry, Topology},
+    resolver::NameResolver,
     sink::destination::DestinationSink,
 };
 
@@ -30,6 +31,8 @@ impl Node {
         } = prepared;
         let scripts = scripts.map(|scripts| scripts.start(&self.tasks));
         let (removed_listeners, removed_destinations) = {
+            let server = config.node.resolver.as_ref().map(|server| **server);
+            self.resolver.configure(server);
             let mut running = self.running.lock();
             let removed_destinations = running.change_destinations(self, &config, destinations);
             running.change_groups(&config);
@@ -137,7 +140,9 @@ impl Running {
                         "relaying"
                     );
                     let stop = CancellationToken::new();
-                    let destination = Destination::spawn(*net, &node.tasks, &stop);
+                    let resolver: Arc<dyn Resolve> = Arc::<NameResolver>::clone(&node.resolver);
+                    let net = net.resolver(resolver);
+                    let destination = Destination::spawn(net, &node.tasks, &stop);
                     let sink = DestinationSink::new(spec.clone(), destination);
                     self.destinations.push(Arc::new(sink));
                 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use hepcat_net::{
     DestinationConfig, ListenerId, Transport,
-    destination::{QueueConfig, SendMode, WhenFull},
+    destination::{QueueConfig, SendMode, WhenFull, domain_of},
     listener::{ListenerConfig, OnBadMagic, StreamLimits},
     tls::{ClientAuth, ClientTls, ClientTlsSettings, ServerTls},
 };
@@ -127,7 +127,7 @@ pub(super) fn destination(spec: &config::Destination) -> Result<DestinationConfi
         Transport::Udp => DestinationConfig::udp(name, host, port),
         Transport::Tls => {
             let tls = client_tls(spec)?;
-            tls.check_host(&host).map_err(|error| {
+            tls.check_host(domain_of(&host)).map_err(|error| {
                 let remedy = "add tls.server_name, the name in the collector's certificate";
                 Fault::at(&spec.socket, error.to_string(), remedy)
             })?;
@@ -148,6 +148,10 @@ pub(super) fn destination(spec: &config::Destination) -> Result<DestinationConfi
         .queue(queue(&spec.queue))
         .mode(mode)
         .send_timeout(sending.hep_send_timeout);
+    let config = match spec.probe {
+        Some(probe) => config.probe(probe.interval, probe.timeout),
+        None => config,
+    };
     Ok(
         match (sending.hep_max_retries, sending.hep_retry_cooldown) {
             (Some(retries), Some(cooldown)) => config.retry_limit(retries, cooldown),

@@ -30,6 +30,7 @@ use crate::{
     config::{self, Config, Faults},
     http::HttpSockets,
     pipeline::{Group, Pipeline, Topology},
+    resolver::NameResolver,
     sink::{SinkLedger, destination::DestinationSink, tail::Tail},
     state::State,
 };
@@ -44,6 +45,8 @@ const CLOSING_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Node {
     pipeline: Arc<Pipeline>,
+    /// Resolves the names of all destinations.
+    resolver: Arc<NameResolver>,
     state: State,
     running: Mutex<Running>,
     /// One reload or stop at a time.
@@ -119,6 +122,7 @@ impl Node {
                 Arc::new(Tail::default()),
                 config.unparsable.max_per_second.as_u64(),
             )),
+            resolver: Arc::default(),
             running: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
             ready: AtomicBool::new(false),
