@@ -26,6 +26,7 @@
 mod agent;
 mod ca;
 mod collector;
+mod dns;
 pub mod frame;
 pub mod load;
 mod node;
@@ -36,6 +37,7 @@ mod vectors;
 pub use agent::FakeAgent;
 pub use ca::{Identity, TestCa};
 pub use collector::{Behaviour, Collected, FakeCollector, TlsPeer};
+pub use dns::{FakeDns, Service};
 pub use node::{NodeProcess, hepcat_binary};
 pub use proxy::TcpProxy;
 pub use require::{program, skipped};
