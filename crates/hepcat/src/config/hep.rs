@@ -2,6 +2,8 @@
 
 use std::{num::NonZeroU32, ops::RangeInclusive, time::Duration};
 
+use hepcat_net::trace::Format;
+
 use super::{
     Fault, HepId, Marked, hep_id,
     reader::{Bare, Table},
@@ -114,6 +116,16 @@ pub(super) struct Ids {
 }
 
 impl Hep {
+    /// How messages of our own are written: what `homer5_on` and `homer5_delim` say together.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        if self.homer5_on {
+            Format::homer5(self.homer5_delim.as_str())
+        } else {
+            Format::Homer6
+        }
+    }
+
     /// Reads `[hep]`, and the `hep_id` in it.
     pub(super) fn read(table: &Table<'_>) -> (Self, Ids) {
         let d = Self::default();

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use bytesize::ByteSize;
-use hepcat_net::Transport;
+use hepcat_net::{Transport, trace::Format};
 
 use super::{reader::Reader, *};
 
@@ -48,6 +48,18 @@ fn example_files() -> hepcat_testkit::TestCa {
     }
     fs::write(directory.join("routes.lua"), "").unwrap();
     ca
+}
+
+#[test]
+fn homer5_on_and_homer5_delim_say_how_messages_of_our_own_are_written() {
+    let format = |text: &str| parse(&format!("{LISTENER}[hep]\n{text}\n")).hep.format();
+    assert_eq!(format(""), Format::homer5(":"));
+    assert_eq!(format("homer5_delim = \"::/\""), Format::homer5("::/"));
+    assert_eq!(format("homer5_on = 0"), Format::Homer6);
+    assert_eq!(
+        format("homer5_on = 0\nhomer5_delim = \"/\""),
+        Format::Homer6
+    );
 }
 
 #[test]

@@ -22,7 +22,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use hepcat_net::{ListenerId, Transport, listener::ListenerHandle};
+use hepcat_net::{ListenerId, Transport, callbacks::Chain, listener::ListenerHandle};
 use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -114,14 +114,25 @@ impl Node {
     /// # Errors
     /// Everything that keeps the node from starting, at once; nothing is left bound then.
     pub async fn start(config: Config) -> Result<Arc<Self>, Faults> {
+        Self::start_with(config, Chain::new()).await
+    }
+
+    /// As [`start`](Self::start), with callbacks that see every message before the routes do.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(config: Config, callbacks: Chain) -> Result<Arc<Self>, Faults> {
         let mut faults = Vec::new();
         let state = keep::open_state(&config, &mut faults).await;
         let node = Arc::new(Self {
             state,
-            pipeline: Arc::new(Pipeline::new(
-                Arc::new(Tail::default()),
-                config.unparsable.max_per_second.as_u64(),
-            )),
+            pipeline: Arc::new(
+                Pipeline::new(
+                    Arc::new(Tail::default()),
+                    config.unparsable.max_per_second.as_u64(),
+                )
+                .with_callbacks(callbacks),
+            ),
             resolver: Arc::default(),
             running: Mutex::default(),
             changing: tokio::sync::Mutex::default(),

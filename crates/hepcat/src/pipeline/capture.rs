@@ -1,24 +1,24 @@
 //! A frame as routes and watchers look at it: decoded, and scanned for SIP only when somebody asks.
 
-use std::cell::OnceCell;
+use std::{borrow::Cow, cell::OnceCell};
 
 use hepcat_net::Arrival;
-use hepcat_wire::{InflateLimit, Message, Payload};
+use hepcat_wire::Message;
 
+use super::content::content;
 use crate::query::{Field, MessageView, Subject, UnparsableView, Value};
 
-/// Where an inflated payload lives while its capture is looked at. Stays empty for a plain one.
+/// Where a payload lives that had to be inflated or unwrapped, while its capture is looked at. Stays empty for a
+/// plain one.
 #[derive(Debug, Default)]
 pub struct Inflated(OnceCell<Vec<u8>>);
 
 impl Inflated {
     fn payload_of<B: AsRef<[u8]>>(&self, message: &Message<B>) -> Option<&[u8]> {
-        let payload = message.payload();
-        if !matches!(payload, Payload::Compressed(_)) {
-            return None;
+        match content(message) {
+            Ok(Cow::Owned(content)) => Some(self.0.get_or_init(|| content)),
+            _ => None,
         }
-        let inflated = payload.inflate(InflateLimit::default()).ok()?;
-        Some(self.0.get_or_init(|| inflated.into_owned()))
     }
 
     /// The inflated payload, if there is one.
@@ -37,9 +37,9 @@ pub enum Capture<'a> {
 }
 
 impl<'a> Capture<'a> {
-    /// A capture of `arrival`, which the listener called `listener` received. A compressed payload is
-    /// inflated into `inflated`, which is new, and not at all where there is none: nobody then looks at
-    /// payloads.
+    /// A capture of `arrival`, which the listener called `listener` received. A payload that is
+    /// compressed or wrapped as HOMER 6 does is taken out into `inflated`, which is new, and not at all where there
+    /// is none: nobody then looks at payloads.
     #[must_use]
     pub fn new(
         arrival: &'a Arrival,

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
-use hepcat_net::{Arrival, Batch, Handler, Unparsable};
+use hepcat_net::{
+    Arrival, Batch, Handler, Unparsable,
+    callbacks::{Chain, Flow},
+};
 use parking_lot::Mutex;
 
 use super::{
@@ -25,6 +28,7 @@ use crate::{
 /// Decides about frames and hands them over. One for the whole process; reload swaps its topology.
 #[derive(Debug)]
 pub struct Pipeline {
+    callbacks: Chain,
     topology: ArcSwap<Topology>,
     ledger: Ledger,
     tail: Arc<Tail>,
@@ -37,6 +41,8 @@ pub struct Pipeline {
 #[derive(Debug, Default)]
 pub(super) struct Desk {
     receipt: Receipt,
+    /// What callbacks said, by position in the batch; empty where there are none.
+    pub(super) flows: Vec<Flow>,
     pub(super) outcomes: Vec<Outcome>,
     pub(super) verdict: Verdict,
     pub(super) staging: Staging,
@@ -49,6 +55,7 @@ impl Pipeline {
     #[must_use]
     pub fn new(tail: Arc<Tail>, unparsable_rate: u64) -> Self {
         Self {
+            callbacks: Chain::new(),
             topology: ArcSwap::default(),
             ledger: Ledger::default(),
             tail,
@@ -56,6 +63,19 @@ impl Pipeline {
             desks: Mutex::new(Vec::new()),
             scripts: Arc::default(),
         }
+    }
+
+    /// The same with callbacks in front of its routes. They run on the messages that it takes in, and what they skip is
+    /// counted in its ledger.
+    #[must_use]
+    pub fn with_callbacks(self, callbacks: Chain) -> Self {
+        Self { callbacks, ..self }
+    }
+
+    /// What runs before the routes.
+    #[must_use]
+    pub fn callbacks(&self) -> &Chain {
+        &self.callbacks
     }
 
     /// What frames are decided by from the next batch on.
@@ -92,6 +112,20 @@ impl Pipeline {
         &self.scripts
     }
 
+    /// Asks the callbacks about every message of a batch.
+    async fn ask_callbacks(&self, batch: &Batch, flows: &mut Vec<Flow>) {
+        flows.clear();
+        if self.callbacks.is_empty() {
+            return;
+        }
+        for arrival in batch {
+            flows.push(match arrival {
+                Arrival::Message(envelope) => self.callbacks.run(envelope).await,
+                _ => Flow::Continue,
+            });
+        }
+    }
+
     /// Decides about every frame of a batch, and stages what goes to destinations.
     fn decide(&self, topology: &Topology, batch: &Batch, desk: &mut Desk) {
         desk.outcomes.clear();
@@ -100,7 +134,11 @@ impl Pipeline {
         let routes = topology.routes();
         let look_inside =
             watched || routes.needs_sip() || routes.needs_payload() || topology.needs_call_id();
-        for arrival in batch {
+        for (position, arrival) in batch.iter().enumerate() {
+            if desk.flows.get(position) == Some(&Flow::SkipRoutes) {
+                desk.outcomes.push(Outcome::Skipped(Skipped::Callback));
+                continue;
+            }
             let inflated = Inflated::default();
             let listener = topology.listener_name(arrival);
             let Some(capture) = Capture::new(arrival, listener, look_inside.then_some(&inflated))
@@ -182,6 +220,7 @@ impl Handler for Pipeline {
         batch.iter_mut().for_each(set_incomplete_aside);
         let mut desk = self.desks.lock().pop().unwrap_or_default();
         self.ledger.receive(batch, listener, fix, &mut desk.receipt);
+        self.ask_callbacks(batch, &mut desk.flows).await;
         match topology.scripts() {
             None => self.decide(&topology, batch, &mut desk),
             Some(scripts) => {

@@ -40,11 +40,13 @@ pub enum Skipped {
     Route,
     /// A script that called `drop()`.
     Script,
+    /// A callback that said so.
+    Callback,
 }
 
 impl Skipped {
     /// All reasons.
-    pub const ALL: [Self; 2] = [Self::Route, Self::Script];
+    pub const ALL: [Self; 3] = [Self::Route, Self::Script, Self::Callback];
 
     /// Label of metrics and JSON.
     #[must_use]
@@ -52,6 +54,7 @@ impl Skipped {
         match self {
             Self::Route => "route",
             Self::Script => "script",
+            Self::Callback => "callback",
         }
     }
 }

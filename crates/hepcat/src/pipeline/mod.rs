@@ -4,6 +4,7 @@
 
 pub mod agents;
 mod capture;
+mod content;
 mod fanout;
 mod group;
 mod intake;
@@ -15,6 +16,7 @@ pub mod scripts;
 mod topology;
 
 pub use capture::{Capture, Inflated};
+pub use content::{content, unwrapped};
 pub use fanout::Form;
 pub use group::{Group, GroupEntry};
 pub use intake::Pipeline;

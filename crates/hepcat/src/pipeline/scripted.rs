@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hepcat_net::{Arrival, Batch, Envelope};
+use hepcat_net::{Arrival, Batch, Envelope, callbacks::Flow};
 use hepcat_sip::Scan;
 use hepcat_wire::trim_nul;
 
@@ -75,6 +75,10 @@ impl Pipeline {
         let watched = self.tail().is_watched();
         let look_inside = watched || topology.needs_call_id();
         for (index, arrival) in batch.iter().enumerate() {
+            if desk.flows.get(index) == Some(&Flow::SkipRoutes) {
+                desk.outcomes.push(Outcome::Skipped(Skipped::Callback));
+                continue;
+            }
             let answer = desk.scripted.answers.get_mut(index).and_then(Option::take);
             let (ruling, extras) = match answer {
                 Some(answer) => (answer.ruling, answer.extras),
@@ -120,7 +124,10 @@ impl Pipeline {
 /// its workers.
 fn plan(scripts: &Scripts, topology: &Topology, batch: &Batch, desk: &mut Desk) {
     let Desk {
-        verdict, scripted, ..
+        flows,
+        verdict,
+        scripted,
+        ..
     } = desk;
     let ScriptDesk {
         plans,
@@ -137,6 +144,9 @@ fn plan(scripts: &Scripts, topology: &Topology, batch: &Batch, desk: &mut Desk) 
     shares.resize_with(scripts.workers(), Vec::new);
     for (index, arrival) in batch.iter().enumerate() {
         plans.push(Plan::default());
+        if flows.get(index) == Some(&Flow::SkipRoutes) {
+            continue;
+        }
         let Arrival::Message(envelope) = arrival else {
             continue;
         };

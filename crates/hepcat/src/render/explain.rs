@@ -9,6 +9,7 @@ use super::{
     chunk_value::{self, ChunkValue, PartialChunk, Remark, blank, hex, mac_text},
     escape, rfc3339,
 };
+use crate::pipeline::unwrapped;
 
 /// Octets of an unknown value that are shown; the length says how many there are.
 const SHOWN_OCTETS: usize = 64;
@@ -234,12 +235,25 @@ fn payload<B: AsRef<[u8]>>(text: &mut Text, message: &Message<B>) {
             .expect("writing to a String cannot fail");
     }
     text.line(format_args!("  payload, {} octets{remark}:", octets.len()));
+    lines(text, shown);
+    let unwrapped = unwrapped(message, shown);
+    if let Some(unwrapped) = &unwrapped {
+        text.line(format_args!(
+            "  wrapped in it (HOMER 6), {} octets:",
+            unwrapped.len()
+        ));
+        lines(text, unwrapped);
+    }
+    let sip = hepcat_sip::scan(unwrapped.as_deref().unwrap_or(shown));
+    if let Some(defect) = sip.and_then(|sip| sip.first_defect()) {
+        text.line(format_args!("  ! sip {}: {defect}", defect.reason()));
+    }
+}
+
+fn lines(text: &mut Text, shown: &[u8]) {
     for line in shown.split_inclusive(|&o| o == b'\n') {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         text.line(format_args!("  | {}", escape(line)));
-    }
-    if let Some(defect) = hepcat_sip::scan(shown).and_then(|s| s.first_defect()) {
-        text.line(format_args!("  ! sip {}: {defect}", defect.reason()));
     }
 }

@@ -16,6 +16,7 @@ use super::{
     rfc3339, sip,
     text::acts,
 };
+use crate::pipeline::unwrapped;
 
 /// Longest `payload_first_line`, in octets.
 const FIRST_LINE: usize = 80;
@@ -85,10 +86,17 @@ pub fn message<B: AsRef<[u8]>>(
     }
     let payload = inflated.unwrap_or(Cow::Borrowed(&[]));
     put_payload(&mut object, message, &payload, contents);
+    let unwrapped = unwrapped(message, &payload);
+    if let Some(unwrapped) = unwrapped.as_deref().filter(|_| contents.payload) {
+        match std::str::from_utf8(unwrapped) {
+            Ok(text) => put(&mut object, "unwrapped_payload", Some(text)),
+            Err(_) => put(&mut object, "unwrapped_payload_hex", Some(hex(unwrapped))),
+        }
+    }
     if !defects.is_empty() {
         object.insert("defects".to_owned(), Value::from(defects));
     }
-    let scan = hepcat_sip::scan(&payload);
+    let scan = hepcat_sip::scan(unwrapped.as_deref().unwrap_or(&payload));
     put(&mut object, "sip", scan.as_ref().map(sip::object));
     if contents.chunks && message.version() == Version::V3 {
         let chunks = message.chunks().map(|c| chunk_object(&c.into()));

@@ -4,11 +4,12 @@ use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 use hepcat_sip::Kind;
-use hepcat_wire::{DecodeError, InflateLimit, Message, ProtocolType, TimeSource};
+use hepcat_wire::{DecodeError, Message, ProtocolType, TimeSource};
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
 
 use super::{Receipt, arrival_of, escape, escape_str, json::first_line, timestamp};
+use crate::pipeline::content;
 
 /// Longest text taken from a payload that is no SIP, in characters.
 const EXCERPT: usize = 60;
@@ -82,8 +83,7 @@ impl Summary {
         let arrival = arrival_of(receipt);
         let time = message.time(arrival);
         let known = receipt.is_some() || time.source == TimeSource::Sent;
-        let inflated = message.payload().inflate(InflateLimit::default());
-        let payload = inflated.unwrap_or_default();
+        let payload = content(message).unwrap_or_default();
         let endpoint = |ip: Option<_>, port: Option<u16>| endpoint(ip, port.map(u64::from));
         let mut summary = Self {
             time: known.then(|| timestamp(time.since_epoch)),
