@@ -118,7 +118,8 @@ pub(super) fn write(
             .copied()
             .filter(|own| is_sub(own, name))
             .collect();
-        if own.iter().any(is_concerned) {
+        // Even an empty one: what it does not resume goes no further.
+        if !own.is_empty() {
             writer.function("function hep_route()", &own);
         }
     }
@@ -434,15 +435,24 @@ impl Writer<'_> {
             return Ok(());
         }
         let place = lua_expression::target(target)?;
-        let value = lua_expression::value(value, &mut self.needs)?;
-        let text = match operator {
-            "=" | ":=" => format!("{place} = {value}"),
+        let sum;
+        let value = match operator {
+            "=" | ":=" => value,
+            // As if the variable stood on the right as well.
             "+=" | "-=" | "*=" => {
-                let sign = operator.trim_end_matches('=');
-                format!("{place} = {place} {sign} {value}")
+                let sign = match operator {
+                    "+=" => "+",
+                    "-=" => "-",
+                    _ => "*",
+                };
+                let own = Expression::Variable(target.to_owned());
+                sum = Expression::Binary(sign, Box::new(own), Box::new(value.clone()));
+                &sum
             }
             _ => return Err(format!("`{operator}` has no counterpart")),
         };
+        let value = lua_expression::value(value, &mut self.needs)?;
+        let text = format!("{place} = {value}");
         self.uses_var = true;
         self.line(&text);
         Ok(())

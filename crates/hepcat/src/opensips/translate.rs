@@ -1,5 +1,7 @@
 //! Statements of OpenSIPS to the tables of hepcat, in the order of `hepcat.example.toml`.
 
+use std::collections::BTreeSet;
+
 use hepcat_net::Transport;
 
 use super::{
@@ -50,14 +52,19 @@ pub(super) fn translate(reading: &Reading, script_name: &str) -> Result<Conversi
     let known = hep_table::write(&mut hep_keys, &hep, sources, &mut tally);
     let listeners = listener_tables::write(items, known.hep_port, &domains, sources, &mut tally);
     let mut destinations = Destinations::read(&hep);
-    let capture = read_capture(items, sources, &mut tally);
+    let mut capture = read_capture(items, sources, &mut tally);
     let traces = Traces::read(&tracer, &destinations);
+    let capture_left = std::mem::take(&mut capture.left);
     let hep_route = capture.own_route();
     let script = lua::write(
         items,
         hep_route,
         capture.hep,
-        &traces.names(),
+        &if TRACES {
+            traces.names()
+        } else {
+            BTreeSet::new()
+        },
         &mut destinations,
         sources,
         &mut tally,
@@ -66,7 +73,7 @@ pub(super) fn translate(reading: &Reading, script_name: &str) -> Result<Conversi
     let trace_tables = write_traces(&traces, &tracer, sources, &mut tally);
     let left = write_left(
         items,
-        capture.left,
+        capture_left,
         &domains,
         &listeners.sockets,
         &destinations,
@@ -93,7 +100,17 @@ pub(super) fn translate(reading: &Reading, script_name: &str) -> Result<Conversi
         out.line("[node]");
         out.key("name", quote(node));
     }
-    if let Some(route) = &capture.route {
+    if let Some(route) = hep_route {
+        if script.is_some() {
+            // Its own name could be that of something else in Lua.
+            hep_keys.comment(&format!(
+                "hep_route = {route}: the function hep_route of the script"
+            ));
+            hep_keys.key("hep_route", quote("sip"));
+        } else {
+            hep_keys.comment(&format!("hep_route = {route}: no route uses HEP"));
+        }
+    } else if let Some(route) = &capture.route {
         hep_keys.key("hep_route", quote(route));
     }
     if let Some(on) = capture.on {
@@ -137,9 +154,8 @@ pub(super) fn translate(reading: &Reading, script_name: &str) -> Result<Conversi
     })
 }
 
-/// Whether the configuration knows `[lua]`, and whether it knows `[[trace]]` and `capture_on`; what it does not know
-/// is written as a comment.
-const SCRIPTS: bool = false;
+/// Whether the configuration knows `[[trace]]` and `capture_on`; where it does not they are written as comments, and
+/// the script starts no traces.
 const TRACES: bool = false;
 
 /// `capture_on`, which there is about `sip_capture` only.
@@ -310,12 +326,10 @@ fn write_routes(
     out.line("[[route]]");
     out.key("to", "[\"tail\"]");
     if script.is_some() {
-        let mut asked = Section::default();
-        asked.key("lua", true);
-        asked.gap();
-        asked.line("[lua]");
-        asked.key("script", quote(script_name));
-        out.append(if SCRIPTS { asked } else { asked.commented() });
+        out.key("lua", true);
+        out.gap();
+        out.line("[lua]");
+        out.key("script", quote(script_name));
     }
 }
 

@@ -10,7 +10,8 @@ end
 
 -- opensips.cfg:12-24: route
 function request_route()
-  trace("tid", "t", "sip")
+  -- opensips.cfg:13: there is no trace_id `tid` that sends HEP
+  --   trace("tid", "t", "sip");
   var.cor1 = msg.call_id
   var.cor2 = msg:header("X-CID")
   if var.cor2 ~= nil then
@@ -48,7 +49,8 @@ function local_route()
   if msg.cseq_method == "OPTIONS" then
     do return end
   end
-  trace("tid", "m")
+  -- opensips.cfg:42: there is no trace_id `tid` that sends HEP
+  --   trace("tid", "m");
 end
 
 -- opensips.cfg:45-47: a node that sees copies never runs a timer_route

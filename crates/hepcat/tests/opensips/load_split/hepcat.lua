@@ -9,7 +9,7 @@ local next_hop
 -- opensips.cfg:46-50: route[even]
 local function route_even()
   next_hop = "udp_2001-db8--12_9061"
-  var.count = var.count + 1
+  var.count = ((tonumber(var.count) or 0) + 1)
   do return end
 end
 

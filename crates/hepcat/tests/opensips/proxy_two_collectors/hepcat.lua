@@ -15,9 +15,11 @@ end
 function request_route()
   -- opensips.cfg:35-38: no HEP, left out
   if msg.cseq_method == "INVITE" and not (msg.to_tag ~= nil) then
-    trace("both", "d", "sip|xlog")
+    -- opensips.cfg:40: there is no trace_id `both` that sends HEP
+    --   trace("both", "d", "sip|xlog");
   elseif (msg.cseq_method == "REGISTER" or msg.cseq_method == "SUBSCRIBE") then
-    trace("one", "t", "sip", nil, "C")
+    -- opensips.cfg:42: there is no trace_id `one` that sends HEP
+    --   trace("one", "t", "sip", , "C");
   end
   if msg.from_user == "debug" then
     -- opensips.cfg:45: there is no trace_id `db` that sends HEP
@@ -30,6 +32,7 @@ end
 -- (there for the transactions that arm it; here for all that are seen)
 function onreply_route()
   if matches(msg.status, "^5") then
-    trace("both", "m")
+    -- opensips.cfg:52: there is no trace_id `both` that sends HEP
+    --   trace("both", "m");
   end
 end

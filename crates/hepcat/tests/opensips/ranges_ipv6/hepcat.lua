@@ -3,7 +3,8 @@
 
 -- opensips.cfg:18-20: route[HEP]
 local function route_HEP()
-  trace("six", "m")
+  -- opensips.cfg:19: there is no trace_id `six` that sends HEP
+  --   trace("six", "m");
 end
 
 -- opensips.cfg:14-16: route
