@@ -47,7 +47,7 @@ fn pack_v12(
         .destination(destination)
         .ip_protocol(request.ip_protocol)
         .time_at(time)
-        .capture_id(request.capture_id & 0xffff)
+        .capture_id(request.capture_id.unwrap_or_default() & 0xffff)
         .payload(payload.unwrap_or_default())
         .limit(request.limit)
         .encode(version)?;
@@ -90,7 +90,8 @@ fn pack_v3(
         &since_epoch.subsec_micros().to_be_bytes(),
     )?;
     put(ChunkType::PROTOCOL_TYPE, &[request.protocol_type.0])?;
-    put(ChunkType::CAPTURE_ID, &request.capture_id.to_be_bytes())?;
+    let capture_id = request.capture_id.unwrap_or_default();
+    put(ChunkType::CAPTURE_ID, &capture_id.to_be_bytes())?;
     match addresses {
         Addresses::V4(source, destination) => {
             put(ChunkType::SRC_IPV4, &source)?;

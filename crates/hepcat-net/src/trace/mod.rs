@@ -9,6 +9,8 @@
 //! | add chunk | [`PackRequest::chunk`], [`PackRequest::correlation_id`], [`PackRequest::key`] |
 //! | add payload part | [`PackRequest::part`] |
 //! | add extra correlation | [`PackRequest::extra_correlation`] |
+//! | get destination by name, send | [`HepIds::get`], [`HepIds::send`] |
+//! | new and release destination | [`HepIds::create`], dropping the [`DynamicHepId`] |
 //!
 //! What is received in HOMER 6 is read with [`unwrap_homer6`].
 //!
@@ -35,6 +37,8 @@
 mod compat;
 mod error;
 mod format;
+mod hep_id;
+mod hep_ids;
 mod json;
 mod pack;
 mod request;
@@ -42,6 +46,8 @@ mod unwrap;
 
 pub use error::PackError;
 pub use format::{Format, Mode};
+pub use hep_id::HepId;
+pub use hep_ids::{DynamicHepId, HepIdError, HepIds};
 pub use hepcat_wire::Version;
 pub use pack::pack;
 pub use request::PackRequest;

@@ -53,7 +53,7 @@ fn pack_correct(
         .ip_protocol(request.ip_protocol)
         .protocol_type(request.protocol_type)
         .time_at(time)
-        .capture_id(request.capture_id)
+        .capture_id(request.capture_id.unwrap_or_default())
         .auth_key(&request.key)
         .correlation_id(correlation_id(request, format))
         .extra_correlations(&extra)

@@ -51,7 +51,7 @@ pub struct PackRequest<'a> {
     pub(super) extra: Vec<Part<'a>>,
     pub(super) correlation_id: Octets<'a>,
     pub(super) key: Octets<'a>,
-    pub(super) capture_id: u32,
+    pub(super) capture_id: Option<u32>,
     pub(super) chunks: Vec<(VendorId, ChunkType, Octets<'a>)>,
     pub(super) compressed: bool,
     pub(super) limit: SizeLimit,
@@ -72,7 +72,7 @@ impl<'a> PackRequest<'a> {
             extra: Vec::new(),
             correlation_id: Cow::Borrowed(&[]),
             key: Cow::Borrowed(&[]),
-            capture_id: 0,
+            capture_id: None,
             chunks: Vec::new(),
             compressed: false,
             limit: SizeLimit::Stream,
@@ -159,9 +159,9 @@ impl<'a> PackRequest<'a> {
         self
     }
 
-    /// Capture agent ID, 0 unless set: 32 bits in version 3, 16 in version 2, none in version 1.
+    /// Capture agent ID, that of the [`HepId`](super::HepId) or else 0 unless set: 32 bits in version 3, 16 in version 2, none in version 1.
     pub fn capture_id(mut self, capture_id: u32) -> Self {
-        self.capture_id = capture_id;
+        self.capture_id = Some(capture_id);
         self
     }
 
@@ -244,7 +244,7 @@ impl<'a> PackRequest<'a> {
             }
             ChunkType::CAPTURE_ID => {
                 if let Some(number) = self.fixed(chunk_type, &value) {
-                    self.capture_id = u32::from_be_bytes(number);
+                    self.capture_id = Some(u32::from_be_bytes(number));
                 }
             }
             ChunkType::AUTH_KEY => self.key = value,
