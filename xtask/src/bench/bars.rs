@@ -3,6 +3,7 @@
 use super::{
     path::Path,
     relay::{Measured, Outage},
+    run::Ran,
 };
 
 /// One line a bar that these measurements say something about.
@@ -77,16 +78,22 @@ fn tcp_to_tcp(of_path: &Measured) -> [String; 3] {
     ]
 }
 
-/// The destinations that stay up must not notice: their rate and their latency within 5 %.
+/// The destinations that stay up must not notice: their rate and their latency within 5 %, in the median.
 fn outage(outage: &Outage) -> String {
-    let Outage { what, up, down } = outage;
-    let perfect = down.is_perfect();
-    if *what == "rate" {
-        let change = down.rate() / up.rate() - 1.0;
+    let perfect = outage.turns.iter().all(|(_, down)| down.is_perfect());
+    let median = |figure: fn(&Ran) -> f64, of: fn(&(Ran, Ran)) -> &Ran| {
+        let mut figures: Vec<f64> = outage.turns.iter().map(|turn| figure(of(turn))).collect();
+        figures.sort_by(f64::total_cmp);
+        figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+    };
+    if outage.what == "rate" {
+        let (up, down) = (
+            median(Ran::rate, |turn| &turn.0),
+            median(Ran::rate, |turn| &turn.1),
+        );
+        let change = down / up - 1.0;
         let measured = format!(
-            "{:.0} against {:.0} per second ({:+.1} %), perfect: {perfect}",
-            down.rate(),
-            up.rate(),
+            "{down:.0} against {up:.0} per second ({:+.1} %), perfect: {perfect}",
             change * 100.0
         );
         return bar(
@@ -95,7 +102,8 @@ fn outage(outage: &Outage) -> String {
             perfect && change >= -0.05,
         );
     }
-    let (up, down) = (up.p99_micros() as f64, down.p99_micros() as f64);
+    let p99: fn(&Ran) -> f64 = |ran| ran.p99_micros() as f64;
+    let (up, down) = (median(p99, |turn| &turn.0), median(p99, |turn| &turn.1));
     bar(
         "one of three down: the others' p99 within 5 %",
         &format!("{down:.0} against {up:.0} us, perfect: {perfect}"),

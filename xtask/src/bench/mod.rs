@@ -54,6 +54,10 @@ struct Arrangement {
     /// Datagrams that the generator hands to the kernel with one call: 13 is cheapest, agents send one.
     #[arg(long, default_value_t = MESSAGES_PER_CALL)]
     datagrams_per_call: usize,
+    /// Run node, generator and sinks above everything else on the machine (`chrt --rr 1`, wants root): a
+    /// kernel thread that takes a core for some milliseconds now and then is otherwise a 99th percentile.
+    #[arg(long)]
+    realtime: bool,
 }
 
 impl Default for Arrangement {
@@ -62,11 +66,27 @@ impl Default for Arrangement {
             node_core: 0,
             load_core: 1,
             datagrams_per_call: MESSAGES_PER_CALL,
+            realtime: false,
         }
     }
 }
 
 impl Arrangement {
+    /// Becomes a program with real-time priority, which its children inherit, where that is asked for.
+    fn prepare(&self) -> Result<()> {
+        const DONE: &str = "HEPCAT_BENCH_REALTIME";
+        if !self.realtime || env::var_os(DONE).is_some() {
+            return Ok(());
+        }
+        let error = Command::new("chrt")
+            .args(["--rr", "1"])
+            .arg(env::current_exe()?)
+            .args(env::args_os().skip(1))
+            .env(DONE, "1")
+            .exec();
+        bail!("chrt, of util-linux: {error}")
+    }
+
     fn bench(&self) -> Result<Bench> {
         let binary = env::current_exe()?.with_file_name("hepcat");
         Ok(Bench::new(self, binary))
@@ -91,8 +111,12 @@ pub(crate) fn run(command: &BenchCommand) -> Result<bool> {
     }
     say_load();
     match command {
-        BenchCommand::Relay(arguments) => relay::run(arguments),
+        BenchCommand::Relay(arguments) => {
+            arguments.arrangement.prepare()?;
+            relay::run(arguments)
+        }
         BenchCommand::Ceiling(arguments) => {
+            arguments.arrangement.prepare()?;
             let bench = arguments.arrangement.bench()?;
             ceiling::report(&bench, Duration::from_secs(arguments.seconds))
         }

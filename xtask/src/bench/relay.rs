@@ -41,8 +41,11 @@ pub(crate) struct RelayArgs {
     /// Leave out the comparison with one of three destinations down.
     #[arg(long)]
     no_outage: bool,
+    /// Measure nothing but that comparison.
+    #[arg(long, conflicts_with = "no_outage")]
+    outage_only: bool,
     #[command(flatten)]
-    arrangement: Arrangement,
+    pub(super) arrangement: Arrangement,
 }
 
 /// All rounds of one path.
@@ -66,12 +69,11 @@ pub(super) struct Round {
     pub(super) half_direct: Ran,
 }
 
-/// Three destinations, with the last up and with the last down.
+/// Three destinations, with the last up and with the last down, turn by turn.
 #[derive(Debug)]
 pub(super) struct Outage {
     pub(super) what: &'static str,
-    pub(super) up: Ran,
-    pub(super) down: Ran,
+    pub(super) turns: Vec<(Ran, Ran)>,
 }
 
 /// Writes down single results as they come.
@@ -112,7 +114,11 @@ impl Journal {
 }
 
 pub(crate) fn run(arguments: &RelayArgs) -> Result<bool> {
-    let paths = chosen(&arguments.path)?;
+    let paths = if arguments.outage_only {
+        Vec::new()
+    } else {
+        chosen(&arguments.path)?
+    };
     let bench = arguments.arrangement.bench()?;
     let mut journal = Journal::new()?;
     let raw = raw_receive(10)?.nanos_per_datagram();
@@ -124,7 +130,8 @@ pub(crate) fn run(arguments: &RelayArgs) -> Result<bool> {
             rounds: Vec::new(),
         })
         .collect();
-    for number in 1..=arguments.runs {
+    let rounds = if paths.is_empty() { 0 } else { arguments.runs };
+    for number in 1..=rounds {
         println!("round {number} of {}", arguments.runs);
         let mut ceilings = Vec::new();
         for of_path in &mut measured {
@@ -144,7 +151,9 @@ pub(crate) fn run(arguments: &RelayArgs) -> Result<bool> {
         println!("one of three destinations down");
         outages(&bench, arguments, &measured, &mut journal)?
     };
-    println!("\n{}", render(&table(&measured)));
+    if !measured.is_empty() {
+        println!("\n{}", render(&table(&measured)));
+    }
     for line in bars::lines(&measured, &outages, arguments.destinations) {
         println!("{line}");
     }
@@ -281,11 +290,15 @@ fn outages(
             rate,
             duration,
         };
-        let up = bench.relay(load, Last::Lossy)?;
-        journal.note(0, load, "all up", &up)?;
-        let down = bench.relay(load, Last::Down)?;
-        journal.note(0, load, "one down", &down)?;
-        outages.push(Outage { what, up, down });
+        let mut turns = Vec::new();
+        for turn in 1..=arguments.runs.max(1) {
+            let up = bench.relay(load, Last::Lossy)?;
+            journal.note(turn, load, "all up", &up)?;
+            let down = bench.relay(load, Last::Down)?;
+            journal.note(turn, load, "one down", &down)?;
+            turns.push((up, down));
+        }
+        outages.push(Outage { what, turns });
     }
     Ok(outages)
 }

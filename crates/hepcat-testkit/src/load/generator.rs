@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{MESSAGES_PER_CALL, Mix, Transport, Version, now_micros, udp::BatchSender};
 
-/// Octets that a sender gathers before it writes to its stream, flat out.
-const STREAM_WRITE: usize = 64 << 10;
+/// Messages that a sender writes to its stream at once, at most: about 64 KiB.
+const STREAM_BURST: usize = 8 * MESSAGES_PER_CALL;
 
 /// What to send where.
 #[derive(Debug, Clone)]
@@ -106,7 +106,7 @@ pub fn generate(config: &GeneratorConfig) -> io::Result<GeneratorReport> {
     let cpu_before = process_cpu()?;
     let started = Instant::now();
     let (mut sent, mut failed) = (0_u64, 0);
-    let burst = burst_size(config.rate);
+    let burst = burst_size(config.transport, config.rate);
     let mut turns = (0..senders.len()).cycle();
     loop {
         let elapsed = started.elapsed();
@@ -124,10 +124,7 @@ pub fn generate(config: &GeneratorConfig) -> io::Result<GeneratorReport> {
         let Some(turn) = turns.next() else {
             return Err(io::Error::other("no senders"));
         };
-        let result = match config.rate {
-            Some(_) => senders[turn].send_burst(burst)?,
-            None => senders[turn].send_flat_out()?,
-        };
+        let result = senders[turn].send(burst)?;
         sent += result.sent;
         failed += result.failed;
     }
@@ -149,14 +146,20 @@ pub fn generate(config: &GeneratorConfig) -> io::Result<GeneratorReport> {
     })
 }
 
-/// Messages that are sent at once: about 200 µs worth, so that pacing is smooth and its pauses few.
-fn burst_size(rate: Option<f64>) -> usize {
-    let Some(rate) = rate else {
-        return MESSAGES_PER_CALL;
+/// Messages that are sent at once. Flat out as many as fit: one call of datagrams, or one large write to a
+/// stream. Paced about 200 µs worth, so that pacing is smooth and its pauses few: a generator that woke up
+/// more often would leave its core, which is also the sink's, no time at half a million messages a second.
+fn burst_size(transport: Transport, rate: Option<f64>) -> usize {
+    let most = match transport {
+        Transport::Udp => MESSAGES_PER_CALL,
+        Transport::Tcp | Transport::Tls => STREAM_BURST,
     };
-    (1..MESSAGES_PER_CALL)
+    let Some(rate) = rate else {
+        return most;
+    };
+    (1..most)
         .find(|burst| *burst as f64 >= rate / 5_000.0)
-        .unwrap_or(MESSAGES_PER_CALL)
+        .unwrap_or(most)
 }
 
 fn process_cpu() -> io::Result<Duration> {
@@ -193,41 +196,36 @@ impl Sender {
         Ok(Self {
             mix: Mix::new(config.version, number),
             lines,
-            buffer: Vec::with_capacity(STREAM_WRITE + 65_536),
+            buffer: Vec::with_capacity(128 << 10),
         })
     }
 
-    fn send_burst(&mut self, most: usize) -> io::Result<Sent> {
-        let frames: Vec<&[u8]> = self.mix.burst(most, now_micros()).collect();
-        let sent = frames.len() as u64;
-        let mut failed = 0;
-        self.buffer.clear();
-        for line in &mut self.lines {
-            match line {
-                Line::Udp(sender) => failed += sender.send(&frames),
-                stream => {
-                    if self.buffer.is_empty() {
-                        frames
-                            .iter()
-                            .for_each(|frame| self.buffer.extend_from_slice(frame));
-                    }
-                    stream.write(&self.buffer)?;
-                }
-            }
+    /// `burst` messages: one call of datagrams, or one write to a stream.
+    fn send(&mut self, burst: usize) -> io::Result<Sent> {
+        match self.lines.first() {
+            Some(Line::Udp(_)) | None => Ok(self.send_datagrams(burst)),
+            Some(_) => self.write_streams(burst),
         }
-        Ok(Sent { sent, failed })
     }
 
-    /// One call as datagrams, or as many calls as fill one large write to a stream.
-    fn send_flat_out(&mut self) -> io::Result<Sent> {
-        if matches!(self.lines.first(), Some(Line::Udp(_)) | None) {
-            return self.send_burst(MESSAGES_PER_CALL);
+    fn send_datagrams(&mut self, burst: usize) -> Sent {
+        let frames: Vec<&[u8]> = self.mix.burst(burst, now_micros()).collect();
+        let sent = frames.len() as u64;
+        let mut failed = 0;
+        for line in &mut self.lines {
+            if let Line::Udp(sender) = line {
+                failed += sender.send(&frames);
+            }
         }
+        Sent { sent, failed }
+    }
+
+    fn write_streams(&mut self, burst: usize) -> io::Result<Sent> {
+        let now = now_micros();
         let mut sent = 0;
         self.buffer.clear();
-        let now = now_micros();
-        while self.buffer.len() < STREAM_WRITE {
-            for frame in self.mix.burst(MESSAGES_PER_CALL, now) {
+        while sent < burst {
+            for frame in self.mix.burst(burst - sent, now) {
                 self.buffer.extend_from_slice(frame);
                 sent += 1;
             }
@@ -235,7 +233,10 @@ impl Sender {
         for line in &mut self.lines {
             line.write(&self.buffer)?;
         }
-        Ok(Sent { sent, failed: 0 })
+        Ok(Sent {
+            sent: sent as u64,
+            failed: 0,
+        })
     }
 
     /// Says goodbye where the transport has a way to.
