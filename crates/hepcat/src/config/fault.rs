@@ -132,7 +132,7 @@ impl Fault {
                 .collect();
             let carets = "^".repeat(marked.unwrap_or_default().chars().count().max(1));
             writeln!(out, "{BLUE}{:gutter$}|{BLUE:#}", "")?;
-            let shown = printable(shown);
+            let shown = without_secrets(&printable(shown));
             writeln!(out, "{BLUE}{line:<gutter$}|{BLUE:#} {shown}")?;
             writeln!(
                 out,
@@ -148,6 +148,33 @@ impl Fault {
             "", self.remedy
         )
     }
+}
+
+/// A line whose keys in place (`secret = "…"`) are asterisks, as many as they had characters.
+fn without_secrets(line: &str) -> String {
+    const KEY: &str = "secret";
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once(KEY) {
+        out.push_str(before);
+        out.push_str(KEY);
+        let unquoted = after.trim_start_matches(['"', '\'']);
+        let value = unquoted.trim_start().strip_prefix('=').map(str::trim_start);
+        let opening = value.and_then(|value| value.chars().next());
+        let (Some(value), Some(quote @ ('"' | '\''))) = (value, opening) else {
+            rest = after;
+            continue;
+        };
+        let inside = value.strip_prefix(quote).unwrap_or(value);
+        out.push_str(after.strip_suffix(inside).unwrap_or_default());
+        // An escaped quote hides a little more than there is: better than a little less.
+        let length = inside.rfind(quote).unwrap_or(inside.len());
+        let (hidden, after) = inside.split_at(length);
+        out.extend(hidden.chars().map(|_| '*'));
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// A line as a terminal may have it: control characters of the file are not passed on.

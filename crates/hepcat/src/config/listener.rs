@@ -1,14 +1,19 @@
 //! The `[[listener]]` tables.
 
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    time::Duration,
+};
 
 use bytesize::ByteSize;
 use hepcat_net::Transport;
 
 use super::{
-    Fault, Hep, Marked, Socket, certificates, hep_id,
+    Admission, Agents, Fault, Hep, Marked, Socket, certificates, hep_id,
     reader::{Bare, Table},
 };
+use crate::agents::Limits;
 
 /// One socket that agents send to.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +38,8 @@ pub struct Listener {
     pub on_garbage: OnGarbage,
     /// Whether capture agent IDs that were byte-swapped into the high half are put right.
     pub capture_id_fix: CaptureIdFix,
+    /// What it asks of agents.
+    pub admission: Admission,
 }
 
 /// Limits of a stream listener.
@@ -49,6 +56,8 @@ pub struct StreamLimits {
     pub idle_timeout: Duration,
     /// Time for the TLS handshake.
     pub handshake_timeout: Duration,
+    /// Frames in a row that do not decode and close a connection; `None` never. `bad_frames` of `[agents]`.
+    pub bad_frames: Option<NonZeroU32>,
 }
 
 impl Default for StreamLimits {
@@ -64,6 +73,7 @@ impl Default for StreamLimits {
             idle_timeout: Duration::from_secs(3600),
             // OpenSIPS has 100 ms fixed, too short for a full handshake over a long line.
             handshake_timeout: Duration::from_secs(5),
+            bad_frames: Limits::default().bad_frames,
         }
     }
 }
@@ -147,10 +157,21 @@ impl Listener {
             v6_only: false,
             on_garbage: OnGarbage::default(),
             capture_id_fix: CaptureIdFix::default(),
+            admission: Admission::default(),
         }
     }
 
-    pub(super) fn read(table: &Table<'_>, hep: &Hep) -> Option<Self> {
+    /// Whether a socket that serves the other can serve this one as it is: what is asked of agents is no
+    /// matter of sockets.
+    pub(crate) fn is_served_like(&self, other: &Self) -> bool {
+        let same = Self {
+            admission: other.admission.clone(),
+            ..self.clone()
+        };
+        same == *other
+    }
+
+    pub(super) fn read(table: &Table<'_>, hep: &Hep, agents: &Agents) -> Option<Self> {
         let name = read_name(table);
         table.require("socket", "add socket = \"hep_udp:0.0.0.0:9060\"");
         let socket = table.text("socket").and_then(|text| {
@@ -165,7 +186,9 @@ impl Listener {
             }
         });
         let tls = table.table("tls", ListenerTls::read).flatten();
-        let stream = StreamLimits::read(table);
+        let mut stream = StreamLimits::read(table);
+        stream.bad_frames = agents.limits.bad_frames;
+        let admission = Admission::read(table, &agents.admission);
         let receive_buffer = table.size("receive_buffer", ByteSize::kib(4)..=ByteSize::gib(1));
         let sockets = table.number::<usize>("sockets", 1..=64);
         let on_garbage = table.choice(
@@ -186,6 +209,7 @@ impl Listener {
             v6_only: false,
             on_garbage: on_garbage.map_or(plain.on_garbage, Marked::into_inner),
             capture_id_fix: capture_id_fix.unwrap_or(plain.capture_id_fix),
+            admission,
             socket: plain.socket,
         })
     }
@@ -276,6 +300,7 @@ impl StreamLimits {
             handshake_timeout: table
                 .duration("handshake_timeout", Bare::Refused, TICK..=HOUR)
                 .map_or(d.handshake_timeout, Marked::into_inner),
+            ..d
         }
     }
 }

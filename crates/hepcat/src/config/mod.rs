@@ -30,6 +30,7 @@ use std::{
 
 use hepcat_net::Transport;
 
+mod agents;
 mod certificates;
 mod destination;
 mod fault;
@@ -51,6 +52,7 @@ mod units;
 pub(crate) use certificates::is_server_name;
 pub use hepcat_wire::Version;
 
+pub use agents::{Admission, Agents};
 pub use destination::{
     Destination, DestinationTls, KeyPolicy, Probe, QUEUE_FRAMES, QUEUE_SIZE, Queue, WhenFull,
 };
@@ -78,6 +80,8 @@ pub struct Config {
     pub node: NodeConfig,
     /// `[hep]`.
     pub hep: Hep,
+    /// `[agents]`.
+    pub agents: Agents,
     /// `[[listener]]`, in the order of the file; at least one.
     pub listeners: Vec<Listener>,
     /// The destinations of `hep_id`, then `[[destination]]`, each in the order of the file.
@@ -147,6 +151,7 @@ impl Config {
             file: None,
             node: NodeConfig::default(),
             hep: Hep::default(),
+            agents: Agents::default(),
             listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
             destinations: Vec::new(),
             groups: Vec::new(),
@@ -174,7 +179,8 @@ impl Config {
     fn read(root: &reader::Table<'_>) -> (Self, Vec<String>) {
         let node = root.table("node", NodeConfig::read).unwrap_or_default();
         let (hep, ids) = root.table("hep", Hep::read).unwrap_or_default();
-        let listeners = root.tables("listener", |table| Listener::read(table, &hep));
+        let agents = root.table("agents", Agents::read).unwrap_or_default();
+        let listeners = root.tables("listener", |table| Listener::read(table, &hep, &agents));
         if !root.has("listener") {
             let message = "there is no [[listener]]: nothing could be received";
             let remedy = "add [[listener]] with socket = \"hep_udp:0.0.0.0:9060\"";
@@ -205,6 +211,7 @@ impl Config {
             file: Some(root.reader().file_name().to_owned()),
             node,
             hep,
+            agents,
             listeners: listeners.into_iter().flatten().collect(),
             destinations,
             groups: groups.into_iter().flatten().collect(),

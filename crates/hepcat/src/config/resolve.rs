@@ -21,6 +21,7 @@ pub(super) fn check(config: &Config, unread: &[String], note: &mut dyn FnMut(Fau
     check_routes(config, unread, note);
     check_script(config, unread, note);
     check_addresses(config, note);
+    super::agents::check_subjects(&config.listeners, note);
     check_capture_ids(config, note);
 }
 

@@ -43,7 +43,7 @@ fn example_files() -> hepcat_testkit::TestCa {
     for name in ["agents-ca.pem", "collector-ca.pem"] {
         fs::copy(ca.ca_file(), directory.join(name)).unwrap();
     }
-    for name in ["collector.secret", "metrics.token"] {
+    for name in ["agent.secret", "collector.secret", "metrics.token"] {
         fs::write(directory.join(name), "hunter2\n").unwrap();
     }
     fs::write(directory.join("routes.lua"), "").unwrap();

@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use hepcat_net::{Destination, ListenerId, destination::Resolve, listener::BoundListener};
+use hepcat_net::{
+    Destination, ListenerId, Transport, destination::Resolve, listener::BoundListener,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -39,7 +41,10 @@ impl Node {
             let sinks = running.destinations.iter().map(Arc::clone);
             let groups = running.groups.iter().map(Arc::clone);
             // Routes first, then the listeners: no frame of a new listener meets the old routes.
-            let topology = Topology::new(running.listener_entries(&config), routes, sinks, groups);
+            let entries = running.listener_entries(&config);
+            let topology =
+                Topology::new(entries, routes, sinks, groups).with_clock(config.agents.clock);
+            self.pipeline.ledger().limit(config.agents.limits);
             self.pipeline.swap(topology.with_scripts(scripts));
             let removed_listeners = running.change_listeners(self, &config, listeners);
             running.name.clone_from(&config.node.name);
@@ -174,8 +179,9 @@ impl Running {
         for (spec, plan) in config.listeners.iter().zip(plans) {
             match plan {
                 ListenerPlan::Keep => {
-                    if let Some(at) = old.iter().position(|one| one.spec == *spec) {
-                        let kept = old.swap_remove(at);
+                    if let Some(at) = old.iter().position(|one| one.spec.is_served_like(spec)) {
+                        let mut kept = old.swap_remove(at);
+                        kept.spec.clone_from(spec);
                         // Who reloads after changing certificates does not expect to wait for them.
                         if let Err(error) = kept.handle.reload_tls() {
                             tracing::error!(listener = spec.name.as_str(), %error, "certificates not reloaded");
@@ -199,6 +205,8 @@ impl Running {
             ListenerEntry {
                 name: name.as_str().into(),
                 capture_id_fix: spec.map(convert::capture_id_fix).unwrap_or_default(),
+                transport: spec.map_or(Transport::Udp, |spec| spec.socket.transport),
+                guard: Arc::new(spec.map(|spec| spec.admission.guard()).unwrap_or_default()),
             }
         };
         self.listener_names.iter().map(entry).collect()

@@ -60,6 +60,7 @@ fn limits(stream: &config::StreamLimits, hep: &Hep) -> StreamLimits {
     limits.handshake_timeout = stream.handshake_timeout;
     limits.max_connections = stream.max_connections;
     limits.max_connections_per_peer = stream.max_connections_per_peer;
+    limits.max_bad_frames = stream.bad_frames;
     limits
 }
 

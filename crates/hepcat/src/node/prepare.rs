@@ -139,7 +139,12 @@ async fn plan_listener(
     running: &Inventory,
 ) -> Result<ListenerPlan, Fault> {
     let same_chunks = running.max_msg_chunks == config.hep.hep_max_msg_chunks;
-    if same_chunks && running.listeners.iter().any(|(kept, _)| kept == spec) {
+    if same_chunks
+        && running
+            .listeners
+            .iter()
+            .any(|(kept, _)| kept.is_served_like(spec))
+    {
         return Ok(ListenerPlan::Keep);
     }
     let net = convert::listener(spec, &config.hep, id).await?;

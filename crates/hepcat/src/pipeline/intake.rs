@@ -1,25 +1,26 @@
 //! The handler that every listener calls: the path of a packet through the node.
 
-use std::{sync::Arc, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
 use hepcat_net::{
-    Arrival, Batch, Handler, Unparsable,
+    Arrival, Batch, Handler, ListenerId, Origin, Unparsable,
     callbacks::{Chain, Flow},
 };
 use parking_lot::Mutex;
 
 use super::{
-    Capture, Topology,
+    Capture, ListenerEntry, Topology,
     capture::Inflated,
     fanout::Staging,
-    ledger::{Ledger, Outcome, Receipt, Refused, Skipped},
+    ledger::{Gate, Ledger, Outcome, Receipt, Refused, Skipped},
     rate::TokenBucket,
     scripted::ScriptDesk,
     scripts::ScriptState,
     topology::origin,
 };
 use crate::{
+    agents::Guard,
     query::MessageView,
     route::{Decision, Verdict},
     sink::tail::Tail,
@@ -213,13 +214,11 @@ impl Handler for Pipeline {
             return;
         };
         let topology = self.topology.load_full();
-        let fix = topology
-            .listener(listener)
-            .map(|entry| entry.capture_id_fix)
-            .unwrap_or_default();
         batch.iter_mut().for_each(set_incomplete_aside);
         let mut desk = self.desks.lock().pop().unwrap_or_default();
-        self.ledger.receive(batch, listener, fix, &mut desk.receipt);
+        let (entry, none) = (topology.listener(listener), Guard::default());
+        let gate = gate(&topology, listener, entry, &none);
+        self.ledger.receive(batch, &gate, &mut desk.receipt);
         self.ask_callbacks(batch, &mut desk.flows).await;
         match topology.scripts() {
             None => self.decide(&topology, batch, &mut desk),
@@ -231,5 +230,40 @@ impl Handler for Pipeline {
         desk.staging.hand_over(&topology).await;
         self.ledger.settle(&desk.receipt, &desk.outcomes);
         self.desks.lock().push(desk);
+    }
+
+    fn admit_connection(&self, listener: ListenerId, peer: SocketAddr) -> Result<(), &'static str> {
+        let topology = self.topology.load_full();
+        let Some(entry) = topology.listener(listener) else {
+            return Ok(());
+        };
+        let gate = gate(&topology, listener, Some(entry), &entry.guard);
+        match self.ledger.admit(&gate, (peer.ip(), entry.transport)) {
+            None => Ok(()),
+            Some(refused) => Err(refused.label()),
+        }
+    }
+
+    fn admit_session(&self, origin: &Origin) -> Result<(), &'static str> {
+        let topology = self.topology.load_full();
+        match topology.listener(origin.listener) {
+            Some(entry) if !entry.guard.certified(origin) => Err(Refused::Certificate.label()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What frames of a listener meet; `none` where it is not known.
+fn gate<'a>(
+    topology: &Topology,
+    listener: ListenerId,
+    entry: Option<&'a ListenerEntry>,
+    none: &'a Guard,
+) -> Gate<'a> {
+    Gate {
+        listener,
+        fix: entry.map(|entry| entry.capture_id_fix).unwrap_or_default(),
+        guard: entry.map_or(none, |entry| &entry.guard),
+        clock: topology.clock(),
     }
 }

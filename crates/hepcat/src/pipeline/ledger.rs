@@ -5,30 +5,74 @@
 //! once when it has been decided ([`Ledger::settle`]), each under one lock, so a snapshot is consistent:
 //! what is received and not yet settled is exactly the batches that handlers hold at that moment.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    time::{Instant, SystemTime},
+};
 
-use hepcat_net::{Batch, ListenerId};
-use hepcat_wire::CaptureIdFix;
+use hepcat_net::{Arrival, Batch, ListenerId};
+use hepcat_wire::{CaptureIdFix, Message};
 use parking_lot::Mutex;
 
-use super::agents::{AgentEntry, AgentIndex, AgentKey, AgentTable, Seen};
+use super::{
+    agents::{AgentEntry, AgentIndex, AgentKey, AgentTable, Place, Seen},
+    notice::{Notice, Notices},
+};
+use crate::agents::{
+    AddressBook, AgentRecord, ClockBounds, Conduct, Decision, Guard, Limits, Standing,
+};
 
 /// Why a frame was not routed although it was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Refused {
     /// It did not decode, and more such octets came than the configuration keeps.
     UnparsableRate,
+    /// Its address is in none of the ranges that may send.
+    Address,
+    /// It carries no key, or none that is accepted.
+    Key,
+    /// Its sender showed no certificate whose subject may send.
+    Certificate,
+    /// An operator refused its address.
+    Agent,
+    /// Nobody has accepted its address, and unknown agents are refused.
+    Unknown,
+    /// Nobody has decided about its address: it is kept apart.
+    Quarantine,
+    /// Its address has sent more than it may.
+    Rate,
+    /// It did not decode, like many before it from the same address.
+    Muted,
 }
 
 impl Refused {
     /// All reasons, for metrics that show zero before anything happened.
-    pub const ALL: [Self; 1] = [Self::UnparsableRate];
+    pub const ALL: [Self; 9] = [
+        Self::UnparsableRate,
+        Self::Address,
+        Self::Key,
+        Self::Certificate,
+        Self::Agent,
+        Self::Unknown,
+        Self::Quarantine,
+        Self::Rate,
+        Self::Muted,
+    ];
 
     /// Label of metrics and JSON.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
             Self::UnparsableRate => "unparsable_rate",
+            Self::Address => "address",
+            Self::Key => "key",
+            Self::Certificate => "certificate",
+            Self::Agent => "agent",
+            Self::Unknown => "unknown",
+            Self::Quarantine => "quarantine",
+            Self::Rate => "rate",
+            Self::Muted => "muted",
         }
     }
 }
@@ -109,6 +153,21 @@ impl Intake {
 pub struct Receipt {
     agents: Vec<AgentIndex>,
     listener: Option<ListenerId>,
+    /// What the log is to be told.
+    notices: Vec<Notice>,
+}
+
+/// What a batch meets when it arrives.
+#[derive(Debug, Clone, Copy)]
+pub struct Gate<'a> {
+    /// The listener that received it.
+    pub listener: ListenerId,
+    /// What that listener does about capture agent IDs.
+    pub fix: CaptureIdFix,
+    /// What it asks of agents.
+    pub guard: &'a Guard,
+    /// What is believed of agents' clocks.
+    pub clock: ClockBounds,
 }
 
 /// One consistent reading.
@@ -145,46 +204,163 @@ impl LedgerSnapshot {
 #[derive(Debug, Default)]
 pub struct Ledger {
     state: Mutex<State>,
+    notices: Notices,
 }
 
 #[derive(Debug, Default)]
 struct State {
     listeners: HashMap<ListenerId, Intake>,
     agents: AgentTable,
+    book: AddressBook,
+}
+
+/// Frames of one agent that follow each other in a batch: what is looked up once for all of them.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    key: AgentKey,
+    index: AgentIndex,
+    standing: Standing,
+    /// Nothing more is to be asked about its frames, as long as they decode.
+    easy: bool,
 }
 
 impl Ledger {
     /// Enters a batch that has just arrived. A batch comes from one listener.
     ///
-    /// `fix` is what that listener does about capture agent IDs.
-    pub fn receive(
-        &self,
-        batch: &Batch,
-        listener: ListenerId,
-        fix: CaptureIdFix,
-        receipt: &mut Receipt,
-    ) {
+    /// What the listener's guard, an operator's decision or a limit refuses is counted as that and taken out of the
+    /// batch.
+    pub fn receive(&self, batch: &mut Batch, gate: &Gate<'_>, receipt: &mut Receipt) {
         receipt.agents.clear();
-        receipt.listener = Some(listener);
+        receipt.listener = Some(gate.listener);
         let mut state = self.state.lock();
-        let State { listeners, agents } = &mut *state;
-        let side = listeners.entry(listener).or_default();
+        let State {
+            listeners,
+            agents,
+            book,
+        } = &mut *state;
+        let side = listeners.entry(gate.listener).or_default();
         side.received += batch.len() as u64;
-        let mut run: Option<(AgentKey, AgentIndex)> = None;
-        for arrival in batch {
-            let Some(seen) = Seen::of(arrival, fix) else {
-                continue;
+        let asks = gate.guard.asks_for_key() || book.has_rate();
+        let mut run: Option<Run> = None;
+        let mut clock = Clock::default();
+        batch.retain(|arrival| {
+            let Some(seen) = Seen::of(arrival, gate.fix) else {
+                return false;
             };
-            // Frames of one agent come in runs: look the agent up once a run.
-            let index = match run {
-                Some((key, index)) if key == seen.key => index,
-                _ => agents.find_or_insert(&seen),
+            let mut current = match run {
+                Some(run) if run.key == seen.key => run,
+                _ => {
+                    let standing = book.standing(gate.guard, seen.origin);
+                    let mut begun = begin_run(agents, gate.guard, arrival, &seen, standing);
+                    begun.easy =
+                        standing == Standing::Accepted && !asks && !book.is_bad(seen.key.address);
+                    begun
+                }
             };
-            run = Some((seen.key, index));
-            agents.sight(index, &seen);
+            agents.sight(current.index, &seen, &gate.clock);
             side.incomplete += u64::from(seen.incomplete);
-            receipt.agents.push(index);
+            let refused = if current.easy && seen.fault.is_none() {
+                None
+            } else {
+                // Whatever it was: the next frame is looked at again.
+                current.easy = false;
+                judge(
+                    book,
+                    gate.guard,
+                    current.standing,
+                    arrival,
+                    &seen,
+                    &mut clock,
+                )
+            };
+            run = Some(current);
+            let Some(refused) = refused else {
+                receipt.agents.push(current.index);
+                return true;
+            };
+            if matches!(refused, Refused::Key) {
+                agents.stands(current.index, Standing::Refused(refused));
+            }
+            side.settle(Outcome::Refused(refused));
+            agents.settle(current.index, Outcome::Refused(refused));
+            if agents.is_news(current.index, refused) {
+                receipt.notices.push(Notice::frames(refused, &seen));
+            }
+            false
+        });
+        drop(state);
+        if !receipt.notices.is_empty() {
+            self.notices.tell(&mut receipt.notices);
         }
+    }
+
+    /// Whether a connection from this address has a chance: where it has none the reason, counted and told.
+    pub fn admit(
+        &self,
+        gate: &Gate<'_>,
+        place: (IpAddr, hepcat_net::Transport),
+    ) -> Option<Refused> {
+        let (address, transport) = place;
+        let mut notices = Vec::new();
+        let refused = {
+            let mut state = self.state.lock();
+            let Standing::Refused(refused) = state.book.standing_of_address(gate.guard, address)
+            else {
+                return None;
+            };
+            let place = Place {
+                key: AgentKey {
+                    address,
+                    capture_id: None,
+                },
+                listener: gate.listener,
+                transport,
+                at: SystemTime::now(),
+            };
+            let index = state.agents.connection_refused(place, refused);
+            if state.agents.is_news(index, refused) {
+                notices.push(Notice::connections(refused, &place));
+            }
+            refused
+        };
+        self.notices.tell(&mut notices);
+        Some(refused)
+    }
+
+    /// Limits that hold from now on.
+    pub fn limit(&self, limits: Limits) {
+        self.state.lock().book.limit(limits);
+    }
+
+    /// Notes what an operator decided about an address, or that nothing is decided any more.
+    pub fn decide(&self, address: IpAddr, decision: Option<Decision>) {
+        let mut state = self.state.lock();
+        state.book.decide(address, decision);
+        let accepted = decision.map(|decision| decision == Decision::Accepted);
+        state.agents.decided(address, accepted);
+    }
+
+    /// Everything that operators decided.
+    #[must_use]
+    pub fn decisions(&self) -> Vec<(IpAddr, Decision)> {
+        self.state.lock().book.decisions()
+    }
+
+    /// The latest frames of an address in quarantine, oldest first.
+    #[must_use]
+    pub fn quarantined(&self, address: IpAddr) -> Vec<Arrival> {
+        self.state.lock().book.quarantine.of(address)
+    }
+
+    /// Takes over what earlier runs of the process knew of agents.
+    pub fn remember(&self, records: Vec<AgentRecord>) {
+        self.state.lock().agents.remember(records);
+    }
+
+    /// Agents of earlier runs that have not sent in this one.
+    #[must_use]
+    pub fn remembered(&self) -> Vec<AgentRecord> {
+        self.state.lock().agents.remembered()
     }
 
     /// Enters what was decided about each frame of the batch, in its order.
@@ -193,7 +369,9 @@ impl Ledger {
             return;
         };
         let mut state = self.state.lock();
-        let State { listeners, agents } = &mut *state;
+        let State {
+            listeners, agents, ..
+        } = &mut *state;
         let side = listeners.entry(listener).or_default();
         for (index, outcome) in receipt.agents.iter().zip(outcomes) {
             side.settle(*outcome);
@@ -215,5 +393,88 @@ impl Ledger {
             listeners,
             agents: state.agents.entries(),
         }
+    }
+}
+
+/// The time, read when somebody asks, and once for a batch.
+#[derive(Debug, Default)]
+struct Clock(Option<Instant>);
+
+impl Clock {
+    fn now(&mut self) -> Instant {
+        *self.0.get_or_insert_with(Instant::now)
+    }
+}
+
+fn begin_run(
+    agents: &mut AgentTable,
+    guard: &Guard,
+    arrival: &Arrival,
+    seen: &Seen<'_>,
+    standing: Standing,
+) -> Run {
+    // Somebody without the key is a stranger, and has no more room in the table than other strangers.
+    let keyless = standing == Standing::Accepted && guard.asks_for_key() && !opens(guard, arrival);
+    let met_as = match keyless {
+        true => Standing::Refused(Refused::Key),
+        false => standing,
+    };
+    let index = agents.find_or_insert(seen, met_as);
+    let node_name = match arrival {
+        Arrival::Message(envelope) => envelope.message.node_name(),
+        _ => None,
+    };
+    agents.begin_run(index, seen, standing, node_name);
+    Run {
+        key: seen.key,
+        index,
+        standing,
+        easy: false,
+    }
+}
+
+/// Looks at one frame as closely as the configuration asks: address range and certificate, key, decision, what
+/// does not decode, rate.
+fn judge(
+    book: &mut AddressBook,
+    guard: &Guard,
+    standing: Standing,
+    arrival: &Arrival,
+    seen: &Seen<'_>,
+    clock: &mut Clock,
+) -> Option<Refused> {
+    if let Standing::Refused(refused) = standing {
+        return Some(refused);
+    }
+    if guard.asks_for_key() && !opens(guard, arrival) {
+        return Some(Refused::Key);
+    }
+    let address = seen.key.address;
+    if standing == Standing::Quarantined {
+        book.quarantine.keep(address, arrival);
+        return Some(Refused::Quarantine);
+    }
+    if seen.fault.is_some() {
+        if book.bad(address, clock.now()) != Conduct::Fair {
+            return Some(Refused::Muted);
+        }
+    } else {
+        book.good(address);
+    }
+    if book.has_rate() && !book.take(address, seen.octets as u64, clock.now()) {
+        return Some(Refused::Rate);
+    }
+    None
+}
+
+/// Whether the frame carries a key that is accepted. One that is set aside for a chunk that it lacks may; one that
+/// does not decode cannot.
+fn opens(guard: &Guard, arrival: &Arrival) -> bool {
+    match arrival {
+        Arrival::Message(envelope) => guard.opens(&envelope.message),
+        Arrival::Unparsable(unparsable) => {
+            Message::parse_lax(unparsable.frame.as_ref()).is_ok_and(|message| guard.opens(&message))
+        }
+        _ => false,
     }
 }

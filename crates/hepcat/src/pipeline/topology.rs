@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use hepcat_net::{Arrival, ListenerId, Origin};
+use hepcat_net::{Arrival, ListenerId, Origin, Transport};
 use hepcat_wire::CaptureIdFix;
 
 use super::{Form, Group, GroupEntry, scripts::Scripts};
 use crate::{
+    agents::{ClockBounds, Guard},
     config::GroupKind,
     route::{Routes, SinkId},
     sink::destination::DestinationSink,
@@ -28,6 +29,10 @@ pub struct ListenerEntry {
     pub name: Arc<str>,
     /// What is done about capture agent IDs in the wrong half of their field.
     pub capture_id_fix: CaptureIdFix,
+    /// How frames reach it.
+    pub transport: Transport,
+    /// What it asks of agents.
+    pub guard: Arc<Guard>,
 }
 
 /// Routes and sinks of one configuration.
@@ -39,6 +44,7 @@ pub struct Topology {
     forms: Vec<Form>,
     groups: Vec<GroupEntry>,
     scripts: Option<Scripts>,
+    clock: ClockBounds,
 }
 
 impl Topology {
@@ -80,6 +86,7 @@ impl Topology {
             sinks,
             forms,
             scripts: None,
+            clock: ClockBounds::default(),
         }
     }
 
@@ -116,6 +123,19 @@ impl Topology {
     #[must_use]
     pub fn scripts(&self) -> Option<&Scripts> {
         self.scripts.as_ref()
+    }
+
+    /// The same with other bounds of what is believed of agents' clocks.
+    #[must_use]
+    pub fn with_clock(mut self, clock: ClockBounds) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// What is believed of agents' clocks.
+    #[must_use]
+    pub fn clock(&self) -> ClockBounds {
+        self.clock
     }
 
     /// The listener of that number. Frames of one that a reload removed are still on their way for a
