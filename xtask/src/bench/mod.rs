@@ -4,6 +4,7 @@ mod bars;
 mod ceiling;
 pub(crate) mod child;
 mod path;
+mod priority;
 mod relay;
 mod run;
 mod soak;
@@ -54,8 +55,9 @@ struct Arrangement {
     /// Datagrams that the generator hands to the kernel with one call: 13 is cheapest, agents send one.
     #[arg(long, default_value_t = MESSAGES_PER_CALL)]
     datagrams_per_call: usize,
-    /// Run node, generator and sinks above everything else on the machine (`chrt --rr 1`, wants root): a
-    /// kernel thread that takes a core for some milliseconds now and then is otherwise a 99th percentile.
+    /// Measure latency with node, generator and sinks above everything else on the machine (`chrt`, wants
+    /// root): a kernel thread that takes a core for some milliseconds now and then is otherwise a 99th
+    /// percentile.
     #[arg(long)]
     realtime: bool,
 }
@@ -72,21 +74,6 @@ impl Default for Arrangement {
 }
 
 impl Arrangement {
-    /// Becomes a program with real-time priority, which its children inherit, where that is asked for.
-    fn prepare(&self) -> Result<()> {
-        const DONE: &str = "HEPCAT_BENCH_REALTIME";
-        if !self.realtime || env::var_os(DONE).is_some() {
-            return Ok(());
-        }
-        let error = Command::new("chrt")
-            .args(["--rr", "1"])
-            .arg(env::current_exe()?)
-            .args(env::args_os().skip(1))
-            .env(DONE, "1")
-            .exec();
-        bail!("chrt, of util-linux: {error}")
-    }
-
     fn bench(&self) -> Result<Bench> {
         let binary = env::current_exe()?.with_file_name("hepcat");
         Ok(Bench::new(self, binary))
@@ -111,12 +98,8 @@ pub(crate) fn run(command: &BenchCommand) -> Result<bool> {
     }
     say_load();
     match command {
-        BenchCommand::Relay(arguments) => {
-            arguments.arrangement.prepare()?;
-            relay::run(arguments)
-        }
+        BenchCommand::Relay(arguments) => relay::run(arguments),
         BenchCommand::Ceiling(arguments) => {
-            arguments.arrangement.prepare()?;
             let bench = arguments.arrangement.bench()?;
             ceiling::report(&bench, Duration::from_secs(arguments.seconds))
         }

@@ -11,6 +11,7 @@ use super::{
     Arrangement, bars,
     ceiling::{highest_rate, udp_ceiling},
     path::Path,
+    priority::Realtime,
     results_file,
     run::{Bench, Last, Load, Ran},
 };
@@ -194,8 +195,11 @@ impl Rounds<'_> {
         let lossless = self.lossless(path, &full)?;
         let rate = Some(lossless.min(ceiling) / 2.0);
         let half_load = self.load(path, rate, self.seconds().min(LATENCY));
+        let above_all = self.arguments.arrangement.realtime;
+        let above_all = above_all.then(Realtime::begin).transpose()?;
         let half = self.relay(half_load, "half")?;
         let half_direct = self.bench.direct(half_load)?;
+        drop(above_all);
         self.journal
             .note(self.number, half_load, "half direct", &half_direct)?;
         Ok(Round {
