@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use crate::status::{DatagramStatus, GroupStatus, ListenerStatus, SinkStatus, StateStatus, Status};
 
+/// Nobody reads more: beyond this, agents are left out.
+const MOST_FINDINGS: usize = 200;
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -47,6 +50,7 @@ pub fn examine(status: &Status) -> Vec<Finding> {
     for listener in &status.listeners {
         about_listener(status, listener, &mut findings);
     }
+    about_agents(status, &mut findings);
     for sink in &status.sinks {
         about_sink(status, sink, &mut findings);
     }
@@ -123,7 +127,8 @@ fn about_listener(status: &Status, listener: &ListenerStatus, findings: &mut Vec
             say(
                 Severity::Bad,
                 format!(
-                    "{refused} connections were refused ({}): raise the limit or find who opens so many",
+                    "{refused} connections were refused ({}): raise the limit or find who opens so many, or let them \
+                     in (`hepcat agents`)",
                     spelled(&connections.refused)
                 ),
             );
@@ -185,6 +190,77 @@ fn about_datagrams(
             received
         );
         say(Severity::Bad, sentence);
+    }
+}
+
+/// What stands out: agents that wait, that are refused, that do not decode, whose clock is off. The others are
+/// as they should be, and there may be thousands.
+fn about_agents(status: &Status, findings: &mut Vec<Finding>) {
+    let mut waiting: Vec<&str> = Vec::new();
+    for agent in &status.agents {
+        let name = match agent.capture_id {
+            Some(id) => format!("agent {} ({id})", agent.agent),
+            None => format!("agent {}", agent.agent),
+        };
+        let mut say = |severity, sentence: String| {
+            findings.push(Finding::new(severity, name.as_str(), sentence));
+        };
+        if agent.state == "quarantined" && !waiting.contains(&agent.agent.as_str()) {
+            waiting.push(&agent.agent);
+        }
+        let refused = |reason: &str| agent.ledger.refused.get(reason).copied().unwrap_or(0);
+        let reasons = [
+            ("key", "it sends no key, or none that is configured"),
+            ("address", "its address is in none of the ranges of `allow`"),
+            (
+                "certificate",
+                "its certificate's subject is not in `subjects`",
+            ),
+            (
+                "agent",
+                "an operator refused it; `hepcat agents forget` takes that back",
+            ),
+            ("unknown", "nobody accepted it; `hepcat agents accept` does"),
+            (
+                "rate",
+                "it sends more than `messages_per_second` or `octets_per_second` allow",
+            ),
+            ("muted", "too many in a row did not decode"),
+        ];
+        for (reason, why) in reasons {
+            let frames = refused(reason);
+            if frames > 0 {
+                let severity = if reason == "agent" {
+                    Severity::Note
+                } else {
+                    Severity::Bad
+                };
+                say(
+                    severity,
+                    format!("{frames} of its frames were refused: {why}"),
+                );
+            }
+        }
+        let faults = agent.clock.ahead + agent.clock.behind;
+        if faults > 0 {
+            let sentence = format!(
+                "its clock is off by {}: {faults} messages lay outside of the bounds and are marked",
+                agent.clock.spelled()
+            );
+            say(Severity::Note, sentence);
+        }
+        if findings.len() > MOST_FINDINGS {
+            break;
+        }
+    }
+    if !waiting.is_empty() {
+        let some = waiting.get(..5).unwrap_or(&waiting).join(", ");
+        let sentence = format!(
+            "{} addresses wait in quarantine ({some}{}): `hepcat agents accept` lets one in",
+            waiting.len(),
+            if waiting.len() > 5 { ", …" } else { "" }
+        );
+        findings.push(Finding::new(Severity::Bad, "agents", sentence));
     }
 }
 
@@ -314,7 +390,7 @@ fn spelled(reasons: &crate::status::ByReason) -> String {
 }
 
 /// How long ago, in the largest unit that is not zero.
-fn age(now: Timestamp, then: Timestamp) -> String {
+pub(crate) fn age(now: Timestamp, then: Timestamp) -> String {
     let seconds = now.as_second().saturating_sub(then.as_second()).max(0);
     match seconds {
         0..=119 => format!("{seconds} s"),

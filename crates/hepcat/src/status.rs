@@ -3,7 +3,11 @@
 
 mod script;
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -278,20 +282,88 @@ pub struct AgentStatus {
     pub agent: String,
     /// Its capture agent ID, where its frames have one.
     pub capture_id: Option<u32>,
+    /// `accepted`, `quarantined` or `refused`: where it stood when it sent last; `silent` where it has not sent in
+    /// this run of the node.
+    pub state: String,
+    /// What an operator said about its address: `accepted`, `refused` or nothing.
+    pub decision: Option<String>,
     /// Name of the listener of its latest frame.
     pub listener: String,
     /// Transport of its latest frame.
     pub transport: String,
     /// HEP versions it has used.
     pub versions: Vec<u8>,
+    /// Node names that it gave itself, the latest last.
+    pub node_names: Vec<String>,
+    /// Subject of its client certificate.
+    pub subject: Option<String>,
     /// Its side of the ledger.
     pub ledger: IntakeStatus,
     /// Frames that did not decode, by reason.
     pub unparsable: ByReason,
     /// Octets of all its frames.
     pub octets: u64,
-    /// Arrival of its first frame.
+    /// Frames a second: in its latest second, or since then where that is long ago.
+    pub rate: f64,
+    /// What its clock says.
+    pub clock: ClockStatus,
+    /// Connections refused for its address.
+    pub connections_refused: u64,
+    /// Frames received of it, in this run and those before that are remembered.
+    pub frames_ever: u64,
+    /// Octets of them.
+    pub octets_ever: u64,
+    /// Arrival of its first frame, in this run or one before that is remembered.
     pub first_seen: Timestamp,
     /// Arrival of its latest frame.
     pub last_seen: Timestamp,
+}
+
+/// The clock of an agent, as its messages tell it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ClockStatus {
+    /// Microseconds by which it is ahead of ours, negative where it is behind; the median over the latest seconds of
+    /// the least delayed message of each. `None` where no message carried a time.
+    pub offset_micros: Option<i64>,
+    /// Messages whose sent time lay too far after their arrival.
+    pub ahead: u64,
+    /// Messages whose sent time lay too far before it.
+    pub behind: u64,
+}
+
+impl ClockStatus {
+    /// The offset in a few characters: `+3.2 s`, `-12 ms`, `-`.
+    #[must_use]
+    pub fn spelled(&self) -> String {
+        let Some(offset) = self.offset_micros else {
+            return "-".to_owned();
+        };
+        let sign = if offset < 0 { '-' } else { '+' };
+        let seconds = Duration::from_micros(offset.unsigned_abs()).as_secs_f64();
+        match seconds {
+            seconds if seconds < 1.0 => format!("{sign}{:.0} ms", seconds * 1_000.0),
+            seconds if seconds < 120.0 => format!("{sign}{seconds:.1} s"),
+            seconds if seconds < 7_200.0 => format!("{sign}{:.0} min", seconds / 60.0),
+            seconds if seconds < 172_800.0 => format!("{sign}{:.0} h", seconds / 3_600.0),
+            seconds => format!("{sign}{:.0} d", seconds / 86_400.0),
+        }
+    }
+}
+
+/// What an operator said about an address.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DecisionStatus {
+    /// The address.
+    pub address: IpAddr,
+    /// `accepted` or `refused`.
+    pub decision: String,
+}
+
+/// Agents and decisions: what `/api/v1/agents` serves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AgentListing {
+    /// By address and capture agent ID.
+    pub agents: Vec<AgentStatus>,
+    /// By address, also of those that never sent.
+    pub decisions: Vec<DecisionStatus>,
 }

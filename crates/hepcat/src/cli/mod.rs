@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod agents;
 mod check;
 mod convert;
 mod decode;
@@ -37,6 +38,8 @@ struct Arguments {
 enum Command {
     /// Runs the node (also what hepcat does when no command is given).
     Run(run::RunArgs),
+    /// Shows who sends to a running node; accepts and refuses agents.
+    Agents(agents::AgentsArgs),
     /// Says everything that is wrong with a configuration.
     Check(check::CheckArgs),
     /// Converts the HEP part of an OpenSIPS configuration.
@@ -65,6 +68,7 @@ pub(crate) fn run() -> ExitCode {
     };
     telemetry::start(arguments.log_format, usual, arguments.verbose);
     match command {
+        Command::Agents(agents) => wait_for(agents::run(agents)),
         Command::Check(check) => check::run(&check),
         Command::Convert(convert) => convert::run(&convert),
         Command::Decode(decode) => decode::run(&decode),

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use reqwest::{Client, RequestBuilder, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
 
 use crate::status::Status;
 
@@ -30,6 +30,18 @@ impl NodeArgs {
     /// # Errors
     /// When the path or the token file is unusable.
     pub(crate) fn get(&self, path: &str) -> Result<RequestBuilder> {
+        self.request(Method::GET, path)
+    }
+
+    /// As [`get`](Self::get), a POST request.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub(crate) fn post(&self, path: &str) -> Result<RequestBuilder> {
+        self.request(Method::POST, path)
+    }
+
+    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder> {
         let url = self
             .node
             .join(path)
@@ -38,11 +50,23 @@ impl NodeArgs {
             .connect_timeout(Duration::from_secs(5))
             .build()
             .context("no HTTP client could be made")?;
-        let request = client.get(url);
+        let request = client.request(method, url);
         Ok(match self.token()? {
             Some(token) => request.bearer_auth(token),
             None => request,
         })
+    }
+
+    /// The answer to a request that has one soon.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        request
+            .timeout(Duration::from_secs(10))
+            .send()
+            .await
+            .with_context(|| format!("no answer from {}", self.node))
     }
 
     /// One reading of the node.

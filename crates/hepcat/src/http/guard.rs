@@ -26,6 +26,37 @@ pub(super) async fn loopback_host(request: Request, next: Next) -> Response {
     .into_response()
 }
 
+/// Lets a request through that changes nothing, or that no page of another origin sent: browsers name the origin of
+/// every request that is not a simple reading, and send some of them without asking first.
+pub(super) async fn same_origin(request: Request, next: Next) -> Response {
+    if request.method().is_safe() || comes_from_here(request.headers()) {
+        return next.run(request).await;
+    }
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "/problems/origin",
+        "page of another origin",
+        "what a page elsewhere asks for is not done",
+    )
+    .into_response()
+}
+
+/// Whether there is no origin, as of a program, or it is the host that is asked.
+fn comes_from_here(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return true;
+    };
+    let authority = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.split_once("://"))
+        .map(|(_, authority)| authority);
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    authority.is_some() && authority == host
+}
+
 fn names_loopback(headers: &HeaderMap) -> bool {
     let Some(authority) = headers
         .get(header::HOST)
@@ -65,6 +96,28 @@ pub(super) async fn bearer(State(token): State<Secret>, request: Request, next: 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_programs_and_our_own_page_may_change_anything() {
+        let from = |origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "127.0.0.1:9080".parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().unwrap());
+            }
+            comes_from_here(&headers)
+        };
+        assert!(from(None));
+        assert!(from(Some("http://127.0.0.1:9080")));
+        for other in [
+            "http://evil.example",
+            "http://127.0.0.1:8000",
+            "null",
+            "http://127.0.0.1:9080.evil.example",
+        ] {
+            assert!(!from(Some(other)), "{other}");
+        }
+    }
 
     #[test]
     fn only_loopback_names_are_served() {

@@ -89,7 +89,12 @@ async fn next_event(watch: &Watch, shared: &Shared) -> Option<Event> {
 
 fn message_json(watched: &Watched, topology: &Topology) -> Value {
     let listener = topology.listener_name(&watched.arrival);
-    let mut json = arrival_json(&watched.arrival, listener, Contents::ALL.digest(false));
+    let mut json = arrival_json(
+        &watched.arrival,
+        listener,
+        topology.clock(),
+        Contents::ALL.digest(false),
+    );
     if let (Some(labels), Arrival::Message(envelope), Value::Object(object)) =
         (&watched.labels, &watched.arrival, &mut json)
     {

@@ -4,6 +4,7 @@
 //! page elsewhere cannot reach it through a name that it controls. Metrics may also be served beyond
 //! loopback, with a token.
 
+mod agents;
 mod guard;
 mod health;
 mod live;

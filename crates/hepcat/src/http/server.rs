@@ -7,11 +7,14 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, middleware, routing::get};
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::timeout::TimeoutLayer;
 
-use super::{guard, health, live, status};
+use super::{agents, guard, health, live, status};
 use crate::{
     config::{self, Secret},
     metrics,
@@ -138,10 +141,16 @@ fn page_routes(shared: Shared) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::scrape))
         .route("/api/v1/status", get(status::status))
+        .route("/api/v1/agents", get(agents::list))
+        .route("/api/v1/agents/{agent}", get(agents::show))
+        .route("/api/v1/agents/{agent}/accept", post(agents::accept))
+        .route("/api/v1/agents/{agent}/refuse", post(agents::refuse))
+        .route("/api/v1/agents/{agent}/forget", post(agents::forget))
         .layer(request_limit());
     Router::new()
         .route("/api/v1/live", get(live::live))
         .merge(bounded)
+        .layer(middleware::from_fn(guard::same_origin))
         .layer(middleware::from_fn(guard::loopback_host))
         .with_state(shared)
 }

@@ -139,6 +139,20 @@ metrics! {
         "hepcat_agent_last_seen_seconds", AGENT, "Arrival of the latest frame, seconds since 1970"
     );
 
+    AGENT_OCTETS = counter("hepcat_agent_octets_total", AGENT, "Octets of all frames");
+    AGENT_CLOCK_OFFSET = gauge(
+        "hepcat_agent_clock_offset_seconds", AGENT,
+        "By how much the agent's clock is ahead of ours, negative where it is behind"
+    );
+    AGENT_CLOCK_FAULTS = counter(
+        "hepcat_agent_clock_out_of_bounds_total", &["agent", "capture_id", "clock"],
+        "Messages whose sent time lay outside of the bounds"
+    );
+    AGENT_CONNECTIONS_REFUSED = counter(
+        "hepcat_agent_connections_refused_total", AGENT, "Connections refused for the agent's address"
+    );
+    AGENTS = gauge("hepcat_agents", &["state"], "Agents told apart, by where they stand");
+
     SINK_OFFERED = counter("hepcat_sink_frames_offered_total", SINK, "Frames that routes gave");
     SINK_ORIGINATED = counter("hepcat_sink_frames_originated_total", SINK, "Messages of our own");
     SINK_CARRIED_OVER = counter(

@@ -60,6 +60,7 @@ impl Collector for Reading {
             listener_metrics(&mut out, &self.0.listeners)?;
         }
         agents(&mut out, &self.0.agents)?;
+        about_agents(&mut out, &self.0.agents)?;
         sinks(&mut out, &self.0.sinks)?;
         destinations(&mut out, &self.0.sinks)?;
         groups(&mut out, &self.0.groups)?;
@@ -113,6 +114,27 @@ impl Writer<'_> {
         let mut family =
             (self.0).encode_descriptor(name, metric.help, None, MetricType::Counter)?;
         family.encode_counter::<NoLabelSet, _, u64>(&seconds, None)
+    }
+
+    /// A gauge of fractions.
+    fn put_measured<'s>(
+        &mut self,
+        metric: &Metric,
+        samples: impl IntoIterator<Item = (Vec<&'s str>, f64)>,
+    ) -> fmt::Result {
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_none() {
+            return Ok(());
+        }
+        let (name, help) = (metric.name, metric.help);
+        let mut family = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (values, value) in samples {
+            let labels: Vec<_> = metric.labels.iter().copied().zip(values).collect();
+            family.encode_family(&labels)?.encode_gauge(&value)?;
+        }
+        Ok(())
     }
 }
 
@@ -300,6 +322,52 @@ fn agents(out: &mut Writer<'_>, agents: &[AgentStatus]) -> fmt::Result {
             )
         }),
     )
+}
+
+/// What is known of agents beside their side of the ledger.
+fn about_agents(out: &mut Writer<'_>, agents: &[AgentStatus]) -> fmt::Result {
+    let ids: Vec<String> = agents
+        .iter()
+        .map(|agent| {
+            agent
+                .capture_id
+                .map(|id| id.to_string())
+                .unwrap_or_default()
+        })
+        .collect();
+    let each = || {
+        agents
+            .iter()
+            .zip(&ids)
+            .map(|(one, id)| (vec![one.agent.as_str(), id.as_str()], one))
+    };
+    out.put(
+        &names::AGENT_OCTETS,
+        each().map(|(labels, one)| (labels, one.octets)),
+    )?;
+    let offsets = each().filter_map(|(labels, one)| {
+        let micros = one.clock.offset_micros?;
+        Some((labels, micros as f64 / 1e6))
+    });
+    out.put_measured(&names::AGENT_CLOCK_OFFSET, offsets)?;
+    let faults = each().flat_map(|(labels, one)| {
+        let clock = &one.clock;
+        [("ahead", clock.ahead), ("behind", clock.behind)].map(|(side, messages)| {
+            let mut labels = labels.clone();
+            labels.push(side);
+            (labels, messages)
+        })
+    });
+    out.put(&names::AGENT_CLOCK_FAULTS, faults)?;
+    out.put(
+        &names::AGENT_CONNECTIONS_REFUSED,
+        each().map(|(labels, one)| (labels, one.connections_refused)),
+    )?;
+    let states = ["accepted", "quarantined", "refused"].map(|state| {
+        let agents = agents.iter().filter(|agent| agent.state == state).count();
+        (vec![state], agents as u64)
+    });
+    out.put(&names::AGENTS, states)
 }
 
 fn sinks(out: &mut Writer<'_>, sinks: &[SinkStatus]) -> fmt::Result {

@@ -49,3 +49,20 @@ pub(super) fn check_directory(config: &Config, held: Option<&Path>, faults: &mut
         },
     });
 }
+
+/// Notes that what was decided about agents cannot be read: a node that forgot whom it refuses must not run.
+pub(super) fn not_read(
+    node: &super::Node,
+    error: &crate::state::StateError,
+    faults: &mut Vec<Fault>,
+) {
+    // Closed, because it could not be opened: that is a fault already.
+    if !faults.is_empty() {
+        return;
+    }
+    let place = node
+        .state
+        .directory()
+        .unwrap_or_else(|| Path::new("memory"));
+    faults.push(Fault::of_file(place, spelled(error), error.remedy()));
+}

@@ -4,6 +4,7 @@
 //! and collects all that is wrong; only then does [`Node`] commit. What did not change in the
 //! configuration keeps running untouched.
 
+mod agents;
 mod commit;
 mod convert;
 mod keep;
@@ -34,6 +35,8 @@ use crate::{
     sink::{SinkLedger, destination::DestinationSink, tail::Tail},
     state::State,
 };
+
+pub use agents::UnknownAgent;
 
 /// How long listeners may take to hand over what they hold, once told to stop.
 const LISTENER_STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -141,10 +144,14 @@ impl Node {
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
         });
+        if let Err(error) = node.recall_agents().await {
+            keep::not_read(&node, &error, &mut faults);
+        }
         if let Err(faults) = node.change_to(config, faults).await {
             node.state.close().await;
             return Err(faults);
         }
+        node.keep_agents();
         node.ready.store(true, Ordering::Release);
         Ok(node)
     }

@@ -12,13 +12,13 @@ use hepcat_net::{
 use hepcat_wire::Version;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Node, Running, RunningListener};
+use super::{Node, Running, RunningListener, agents::Decisions};
 use crate::{
-    pipeline::{Group, agents::AgentEntry, ledger::LedgerSnapshot},
+    pipeline::{Group, ledger::LedgerSnapshot},
     sink::{SinkLedger, destination::DestinationSink},
     status::{
-        self, AgentStatus, ConnectionStatus, DatagramStatus, DestinationStatus, GroupStatus,
-        IntakeStatus, LedgerStatus, ListenerStatus, MemberStatus, SinkStatus, StateStatus, Status,
+        self, ConnectionStatus, DatagramStatus, DestinationStatus, GroupStatus, IntakeStatus,
+        LedgerStatus, ListenerStatus, MemberStatus, SinkStatus, StateStatus, Status,
     },
 };
 
@@ -28,6 +28,7 @@ impl Node {
     pub fn status(&self) -> Status {
         let running = self.running.lock();
         let ledger = self.pipeline.ledger().snapshot();
+        let decisions = Decisions(self.pipeline.ledger().decisions());
         let listeners: Vec<_> = running
             .listeners
             .iter()
@@ -55,11 +56,7 @@ impl Node {
                 intake: IntakeStatus::from(&intake),
                 in_flight_bound: in_flight_bound(&listeners),
             },
-            agents: ledger
-                .agents
-                .iter()
-                .map(|agent| running.about_agent(agent))
-                .collect(),
+            agents: running.agents(&ledger.agents, &decisions),
             groups: running
                 .groups
                 .iter()
@@ -147,26 +144,7 @@ impl Running {
         }
     }
 
-    fn about_agent(&self, agent: &AgentEntry) -> AgentStatus {
-        AgentStatus {
-            agent: agent
-                .key
-                .map_or_else(|| "other".to_owned(), |key| key.address.to_string()),
-            capture_id: agent.key.and_then(|key| key.capture_id),
-            listener: self.listener_name(agent.listener).to_owned(),
-            transport: agent.transport.name().to_owned(),
-            versions: agent.versions().collect(),
-            ledger: IntakeStatus::from(&agent.intake),
-            unparsable: (agent.unparsable.iter())
-                .map(|(reason, frames)| ((*reason).to_owned(), *frames))
-                .collect(),
-            octets: agent.octets,
-            first_seen: timestamp(agent.first_seen),
-            last_seen: timestamp(agent.last_seen),
-        }
-    }
-
-    fn listener_name(&self, id: ListenerId) -> &str {
+    pub(super) fn listener_name(&self, id: ListenerId) -> &str {
         self.listener_names
             .get(usize::from(id.0))
             .map_or("", |name| name)
@@ -253,6 +231,6 @@ fn by_reason(reasons: &ByReason) -> status::ByReason {
         .collect()
 }
 
-fn timestamp(time: SystemTime) -> Timestamp {
+pub(super) fn timestamp(time: SystemTime) -> Timestamp {
     Timestamp::try_from(time).unwrap_or_default()
 }

@@ -6,7 +6,10 @@ use hepcat_net::Arrival;
 use hepcat_wire::Message;
 
 use super::content::content;
-use crate::query::{Field, MessageView, Subject, UnparsableView, Value};
+use crate::{
+    agents::ClockBounds,
+    query::{Field, MessageView, Subject, UnparsableView, Value},
+};
 
 /// Where a payload lives that had to be inflated or unwrapped, while its capture is looked at. Stays empty for a
 /// plain one.
@@ -60,6 +63,17 @@ impl<'a> Capture<'a> {
                 Some(Self::Unparsable(UnparsableView::new(unparsable, listener)))
             }
             _ => None,
+        }
+    }
+}
+
+impl Capture<'_> {
+    /// The same with other bounds of what is believed of agents' clocks.
+    #[must_use]
+    pub fn with_clock(self, clock: ClockBounds) -> Self {
+        match self {
+            Self::Message(view) => Self::Message(view.with_clock(clock)),
+            Self::Unparsable(_) => self,
         }
     }
 }

@@ -146,6 +146,7 @@ impl Pipeline {
             else {
                 continue;
             };
+            let capture = capture.with_clock(topology.clock());
             let outcome = match (&capture, arrival) {
                 (Capture::Message(message), _) => {
                     routes.decide(&capture, &mut desk.verdict);

@@ -104,6 +104,7 @@ impl Pipeline {
             else {
                 continue;
             };
+            let capture = capture.with_clock(topology.clock());
             let outcome = match (&capture, arrival) {
                 (Capture::Message(message), _) => stage(index, message, &ruling, topology, desk),
                 (Capture::Unparsable(_), Arrival::Unparsable(unparsable)) => {
@@ -156,6 +157,7 @@ fn plan(scripts: &Scripts, topology: &Topology, batch: &Batch, desk: &mut Desk) 
         else {
             continue;
         };
+        let capture = capture.with_clock(topology.clock());
         topology.routes().decide(&capture, verdict);
         if let Some(plan) = plans.last_mut() {
             plan.sinks.insert_all(&verdict.sinks);

@@ -20,6 +20,8 @@ pub enum Field {
     CaptureId,
     /// Node name (chunk 0x0013).
     Node,
+    /// On which side of the bounds the sent time lies: `ahead`, `behind`; nothing inside of them.
+    Clock,
     /// SIP method: of the request, or of the request that a response answers (CSeq).
     Method,
     /// SIP status code.
@@ -136,7 +138,7 @@ pub(super) const URI_SCHEMES: [&str; 3] = ["sip", "sips", "tel"];
 const HEADER_PREFIX: &str = "header.";
 
 /// Every field but `header.NAME`, in the order of the documentation.
-pub static FIELDS: [FieldEntry; 18] = [
+pub static FIELDS: [FieldEntry; 19] = [
     FieldEntry {
         name: "listener",
         field: Field::Listener,
@@ -190,6 +192,15 @@ pub static FIELDS: [FieldEntry; 18] = [
         scope: Scope::Message,
         synonyms: &["node_name", "agent_name", "group"],
         summary: "node name that the agent gave itself",
+    },
+    FieldEntry {
+        name: "clock",
+        field: Field::Clock,
+        kind: Kind::Text,
+        needs: Needs::Message,
+        scope: Scope::Message,
+        synonyms: &["clock_fault", "skew"],
+        summary: "ahead or behind, where the sent time is out of bounds",
     },
     FieldEntry {
         name: "method",

@@ -1,10 +1,12 @@
 //! Frames as subjects: what a query sees of a message, and of one that did not decode.
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, time::UNIX_EPOCH};
 
 use hepcat_net::{Envelope, Origin, Unparsable};
 use hepcat_sip::{Scan, Uri};
 use hepcat_wire::{Payload, trim_nul};
+
+use crate::agents::{ClockBounds, ClockFault};
 
 use super::{
     field::{Field, UNPARSABLE},
@@ -18,6 +20,7 @@ pub struct MessageView<'a> {
     listener: &'a str,
     payload: Option<&'a [u8]>,
     sip: OnceCell<Option<Scan<'a>>>,
+    clock: ClockBounds,
 }
 
 impl<'a> MessageView<'a> {
@@ -33,7 +36,21 @@ impl<'a> MessageView<'a> {
             listener,
             payload,
             sip: OnceCell::new(),
+            clock: ClockBounds::default(),
         }
+    }
+
+    /// The same with other bounds of what is believed of agents' clocks.
+    #[must_use]
+    pub fn with_clock(mut self, clock: ClockBounds) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    fn clock_fault(&self) -> Option<ClockFault> {
+        let received = self.envelope.received_at.duration_since(UNIX_EPOCH);
+        let received = received.unwrap_or_default();
+        self.clock.judge_message(&self.envelope.message, received)
     }
 
     /// The same with the payload that was compressed in the frame.
@@ -93,6 +110,10 @@ impl Subject for MessageView<'_> {
             Field::Version => number(Some(i64::from(message.version().number())), fits),
             Field::CaptureId => number(message.capture_id().map(i64::from), fits),
             Field::Node => text(message.node_name().map(trim_nul), fits),
+            Field::Clock => text(
+                self.clock_fault().map(|fault| fault.label().as_bytes()),
+                fits,
+            ),
             Field::Source => any_end(message.canonical_src_ip(), message.src_port(), fits),
             Field::Destination => any_end(message.canonical_dst_ip(), message.dst_port(), fits),
             Field::Payload => text(self.payload, fits),

@@ -4,15 +4,20 @@ use hepcat_net::Arrival;
 use serde_json::Value;
 
 use super::{Contents, Receipt, Summary, json_fault, json_message};
-use crate::pipeline::origin;
+use crate::{agents::ClockBounds, pipeline::origin};
 
-/// The JSON object of an arrival at `listener`.
+/// The JSON object of an arrival at `listener`, its sent time judged by `clock`.
 #[must_use]
-pub fn arrival_json(arrival: &Arrival, listener: &str, contents: Contents) -> Value {
+pub fn arrival_json(
+    arrival: &Arrival,
+    listener: &str,
+    clock: ClockBounds,
+    contents: Contents,
+) -> Value {
     let agent = agent(arrival);
     match arrival {
         Arrival::Message(envelope) => {
-            let receipt = Receipt::new(envelope.received_at, listener, &agent);
+            let receipt = Receipt::new(envelope.received_at, listener, &agent).with_clock(clock);
             json_message(&envelope.message, Some(&receipt), contents)
         }
         Arrival::Unparsable(unparsable) => {

@@ -10,6 +10,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, ser::Formatter};
 use sha2::{Digest, Sha256};
 
+use crate::agents::ClockFault;
+
 use super::{
     Receipt, arrival_of,
     chunk_value::{self, ChunkValue, PartialChunk, blank, hex, mac_text},
@@ -171,6 +173,8 @@ fn put_time<B: AsRef<[u8]>>(
     };
     put(object, "time", Some(rfc3339(time.since_epoch)));
     put(object, "time_source", Some(source));
+    let fault = receipt.and_then(|r| r.clock.judge_message(message, r.arrival()));
+    put(object, "clock", fault.map(ClockFault::label));
 }
 
 fn put_header<B: AsRef<[u8]>>(object: &mut Map<String, Value>, message: &Message<B>) {

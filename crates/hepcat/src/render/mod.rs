@@ -17,6 +17,8 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
+use crate::agents::ClockBounds;
+
 pub use arrival::{arrival_json, arrival_summary};
 pub use explain::{fault as explain_fault, message as explain_message};
 pub use json::{Contents, fault as json_fault, message as json_message, to_line as json_line};
@@ -33,6 +35,8 @@ pub struct Receipt<'a> {
     pub listener: &'a str,
     /// Who sent it, as the node names agents.
     pub agent: &'a str,
+    /// What is believed of agents' clocks.
+    pub clock: ClockBounds,
 }
 
 impl<'a> Receipt<'a> {
@@ -43,7 +47,14 @@ impl<'a> Receipt<'a> {
             received_at,
             listener,
             agent,
+            clock: ClockBounds::default(),
         }
+    }
+
+    /// The same with other bounds of what is believed of agents' clocks.
+    #[must_use]
+    pub fn with_clock(self, clock: ClockBounds) -> Self {
+        Self { clock, ..self }
     }
 
     /// Time of arrival since 1970.

@@ -12,6 +12,7 @@
 //! of a later version is refused, as is one that another program made. A damaged one is set aside under
 //! another name and said so, and an empty one takes its place: relaying matters more than what it held.
 
+pub mod agents;
 mod directory;
 mod error;
 mod schema;

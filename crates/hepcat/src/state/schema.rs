@@ -4,11 +4,11 @@ use std::path::Path;
 
 use rusqlite::{Connection, ffi};
 
-use super::{StateError, switches, traces};
+use super::{StateError, agents, switches, traces};
 
 /// What makes the tables, in the order in which they came to be. The number of statements that a file has
 /// seen is its version (`user_version`), so statements are only ever added, at the end.
-const STATEMENTS: &[&str] = &[traces::TABLE, switches::TABLE];
+const STATEMENTS: &[&str] = &[traces::TABLE, switches::TABLE, agents::TABLES];
 
 /// Marks the file as ours (`application_id`): "hcat".
 const OWNER: i32 = 0x6863_6174;
