@@ -1,6 +1,12 @@
 //! `cargo xtask long NAME`: the full form of suites of which `test` runs a short one.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
@@ -8,13 +14,14 @@ use clap::{Args, ValueEnum};
 use crate::{
     bench,
     cargo::{cargo, root, succeeds},
+    table,
 };
 
 #[derive(Debug, Args)]
 pub(crate) struct LongArgs {
     /// Which one.
     suite: LongSuite,
-    /// Seconds: of each fuzz target (600), of the soak (3600).
+    /// Seconds: of each fuzz target (600), of the soak (3600), of each fault (60).
     #[arg(long)]
     seconds: Option<u64>,
     /// Cases of each property test.
@@ -33,6 +40,8 @@ enum LongSuite {
     Fuzz,
     /// The node under half load for an hour: no loss, and memory that does not grow.
     Soak,
+    /// Every fault of a collector for a minute each, and how long the sender's writes took.
+    Faults,
 }
 
 pub(crate) fn suite_names() -> Vec<String> {
@@ -50,6 +59,7 @@ pub(crate) fn run(arguments: &LongArgs) -> Result<bool> {
             arguments.seconds.unwrap_or(600),
             arguments.target.as_deref(),
         ),
+        LongSuite::Faults => faults(arguments.seconds.unwrap_or(60)),
         LongSuite::Soak => bench::soak(Duration::from_secs(arguments.seconds.unwrap_or(3600))),
     }
 }
@@ -66,6 +76,45 @@ fn property(cases: u64) -> Result<bool> {
         "--include-ignored",
     ];
     succeeds(cargo(&tests).env("PROPTEST_CASES", cases.to_string()))
+}
+
+/// The tests of faults, each for so many seconds; then the distributions that they print, the healthy case among
+/// them. Whether they passed says nothing about times.
+fn faults(seconds: u64) -> Result<bool> {
+    let tests = [
+        "test",
+        "--release",
+        "-p",
+        "hepcat",
+        "--test",
+        "faults",
+        "--",
+        "--nocapture",
+        "--test-threads",
+        "1",
+    ];
+    let mut child = cargo(&tests)
+        .env("HEPCAT_FAULT_SECONDS", seconds.to_string())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let head = ["fault", "writes", "p50 µs", "p99 µs", "p99.9 µs", "max µs"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines() {
+            let line = line?;
+            // The harness begins a line with the test's name, and the test goes on in it.
+            match line.split_once("fault\t") {
+                Some((_, figures)) => rows.push(figures.split('\t').map(str::to_owned).collect()),
+                None => println!("{line}"),
+            }
+        }
+    }
+    let passed = child.wait()?.success();
+    println!(
+        "\nWrites of the sender over TCP, 500 messages per second:\n{}",
+        table::render(&rows)
+    );
+    Ok(passed)
 }
 
 /// libFuzzer wants flags that stable Rust refuses; `RUSTC_BOOTSTRAP` makes the stable compiler accept them.

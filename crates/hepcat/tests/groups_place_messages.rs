@@ -97,12 +97,12 @@ fn failover_moves_on_when_the_first_goes_and_returns_after_the_hold() {
     assert_eq!(a.wait_for(5).len(), 5);
     a.refuse();
     a.close_connections();
-    let _ = node.wait_for_status("a is down", |status| !available(status, "a"));
+    drop(node.wait_for_status("a is down", |status| !available(status, "a")));
     send(5);
     assert_eq!(b.wait_for(5).len(), 5);
     assert_eq!(a.count(), 5);
     a.listen();
-    let _ = node.wait_for_status("a is up", |status| available(status, "a"));
+    drop(node.wait_for_status("a is up", |status| available(status, "a")));
     // It is up for less than the hold now, or just that long: either may get these.
     while a.count() == 5 {
         send(1);
@@ -207,13 +207,13 @@ fn a_group_goes_on_through_a_reload() {
         "[[group]]\nname = \"g\"\nkind = \"failover\"\nmembers = [\"a\", \"b\"]\nhold = \"1h\"";
     let node = node([&a, &b, &c], group);
     let mut agent = FakeAgent::tcp(node.listener("in"));
-    let _ = node.wait_for_status("a is down", |status| {
+    drop(node.wait_for_status("a is down", |status| {
         !available(status, "a") && available(status, "b")
-    });
+    }));
     agent.send(&frame::sip_v3(frame::sip_options("1@groups")));
     assert_eq!(b.wait_for(1).len(), 1);
     a.listen();
-    let _ = node.wait_for_status("a is up", |status| available(status, "a"));
+    drop(node.wait_for_status("a is up", |status| available(status, "a")));
     node.reload();
     node.wait_for_output("reloaded");
     agent.send(&frame::sip_v3(frame::sip_options("2@groups")));
@@ -230,9 +230,9 @@ fn the_command_shows_destinations_and_groups() {
     );
     let group = "[[group]]\nname = \"homers\"\nkind = \"all\"\nmembers = [\"a\", \"b\"]";
     let node = node([&a, &b, &c], group);
-    let _ = node.wait_for_status("settled", |status| {
+    drop(node.wait_for_status("settled", |status| {
         !available(status, "a") && available(status, "b") && available(status, "c")
-    });
+    }));
     let url = format!("http://{}", node.http_address());
     let run = |more: &[&str]| {
         let output = assert_cmd::Command::new(HEPCAT)
