@@ -122,7 +122,7 @@ fn plain(call: &Call, names: &Names<'_>, needs: &mut Needs) -> Result<String, Re
         "trace" | "sip_trace" => {
             let id = literal(&own, 0).ok_or("the trace id is not written out")?;
             if !names.trace_ids.contains(id) {
-                return Err(format!("there is no trace_id `{id}` that sends HEP"));
+                return Err(format!("the configuration has no trace `{id}`"));
             }
             ("trace", values(&own, needs)?)
         }

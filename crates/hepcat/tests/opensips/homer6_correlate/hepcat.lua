@@ -10,7 +10,7 @@ end
 
 -- opensips.cfg:12-24: route
 function request_route()
-  -- opensips.cfg:13: there is no trace_id `tid` that sends HEP
+  -- opensips.cfg:13: the configuration has no trace `tid`
   --   trace("tid", "t", "sip");
   var.cor1 = msg.call_id
   var.cor2 = msg:header("X-CID")
@@ -49,7 +49,7 @@ function local_route()
   if msg.cseq_method == "OPTIONS" then
     do return end
   end
-  -- opensips.cfg:42: there is no trace_id `tid` that sends HEP
+  -- opensips.cfg:42: the configuration has no trace `tid`
   --   trace("tid", "m");
 end
 

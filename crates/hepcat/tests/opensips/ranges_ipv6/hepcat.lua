@@ -3,7 +3,7 @@
 
 -- opensips.cfg:18-20: route[HEP]
 local function route_HEP()
-  -- opensips.cfg:19: there is no trace_id `six` that sends HEP
+  -- opensips.cfg:19: the configuration has no trace `six`
   --   trace("six", "m");
 end
 
