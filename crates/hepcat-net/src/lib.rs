@@ -59,6 +59,7 @@ pub mod destination;
 mod envelope;
 mod handler;
 pub mod listener;
+pub mod spool;
 pub mod tls;
 pub mod trace;
 
