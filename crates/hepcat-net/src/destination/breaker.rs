@@ -76,7 +76,7 @@ pub struct Health {
     pub available: bool,
     /// For how long it has been back, where it had been away; `None` where it never was, or is now.
     pub back_for: Option<Duration>,
-    /// Frames that it holds.
+    /// Frames that it holds, in memory and on disk.
     pub queued: u64,
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Backoff, Resolve, SystemResolver, breaker};
-use crate::{Transport, tls::ClientTls};
+use crate::{Transport, spool::SpoolConfig, tls::ClientTls};
 
 /// Everything about one destination. Made by [`udp`](Self::udp), [`tcp`](Self::tcp) or
 /// [`tls`](Self::tls), then adjusted by the setters.
@@ -22,6 +22,7 @@ pub struct DestinationConfig {
     pub(super) backoff: Backoff,
     pub(super) retry_limit: Option<RetryLimit>,
     pub(super) resolver: Arc<dyn Resolve>,
+    pub(super) spool: Option<SpoolConfig>,
 }
 
 /// How frames travel, with what only that transport needs.
@@ -77,6 +78,7 @@ impl DestinationConfig {
             backoff: Backoff::default(),
             retry_limit: None,
             resolver: Arc::new(SystemResolver),
+            spool: None,
         }
     }
 
@@ -171,6 +173,17 @@ impl DestinationConfig {
     pub(super) fn opens_after(&self) -> u32 {
         self.retry_limit
             .map_or(breaker::OPENS_AFTER, |limit| limit.max_retries.max(1))
+    }
+
+    /// Keeps on disk what the destination does not take. Default none.
+    ///
+    /// The queue's policy then is that frames go to disk once half of its bounds is in use, or the destination is
+    /// down; only [`WhenFull::Block`] is heeded beside that: producers wait where the disk is too slow, instead of
+    /// losing the newest frames. In [`SendMode::Sync`] they wait until their frames are written or spooled.
+    #[must_use]
+    pub fn spool(mut self, spool: SpoolConfig) -> Self {
+        self.spool = Some(spool);
+        self
     }
 
     /// Name given by whoever configures it; labels logs and metrics.

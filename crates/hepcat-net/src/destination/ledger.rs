@@ -16,17 +16,29 @@ pub enum DropReason {
     Refused,
     /// Still queued when the destination was stopped, or offered after that.
     Shutdown,
+    /// The spool had reached its bound.
+    SpoolFull,
+    /// Spooled for longer than the configuration allows.
+    SpoolExpired,
+    /// Spooled, and not readable any more.
+    SpoolDamaged,
+    /// The spool could not be written, and there was no more room in memory.
+    SpoolFailed,
 }
 
 impl DropReason {
     /// Every reason, in the order of its counters.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::QueueFullOldest,
         Self::QueueFullNewest,
         Self::Disconnected,
         Self::TooLarge,
         Self::Refused,
         Self::Shutdown,
+        Self::SpoolFull,
+        Self::SpoolExpired,
+        Self::SpoolDamaged,
+        Self::SpoolFailed,
     ];
 
     /// Fixed label in snake case, for metrics.
@@ -39,6 +51,10 @@ impl DropReason {
             Self::TooLarge => "too_large",
             Self::Refused => "refused",
             Self::Shutdown => "shutdown",
+            Self::SpoolFull => "spool_full",
+            Self::SpoolExpired => "spool_expired",
+            Self::SpoolDamaged => "spool_damaged",
+            Self::SpoolFailed => "spool_failed",
         }
     }
 }

@@ -14,6 +14,11 @@
 //! What the time limits of the OpenSIPS module mean here is said at [`SendMode`],
 //! [`DestinationConfig::send_timeout`] and [`QueueConfig::max_frames`].
 //!
+//! # With a spool
+//! Frames that the destination does not take go to disk and come back in order, see [`spool`](crate::spool) and
+//! [`DestinationConfig::spool`]. A thread per destination does the file work; producers and the task never wait for
+//! it, and the ledger says what is in memory (`queued`) and what is on disk (`spooled`).
+//!
 //! # What a broken connection costs
 //! Over TCP a frame cut short by a broken connection is sent again whole on the next one; its first
 //! part never completes, so no receiver sees it twice. Over TLS that holds for all frames of the last
@@ -33,11 +38,16 @@ mod connect;
 mod datagrams;
 mod ledger;
 mod link;
+mod pace;
 mod queue;
 mod resolve;
 mod retry;
+mod spool_log;
+mod spooler;
+mod spooling;
 mod stats;
 mod stream;
+mod syncer;
 mod udp;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -52,10 +62,13 @@ pub use config::{DestinationConfig, QueueConfig, SendMode, WhenFull};
 pub use ledger::{DropReason, Dropped, Ledger};
 pub use link::{LinkError, LinkState};
 pub use resolve::{Resolution, Resolve, ResolveFuture, SystemResolver, domain_of, is_service};
-pub use stats::{DestinationStats, LastError, LinkCounters};
+pub use stats::{DestinationStats, LastError, LinkCounters, SpoolStats};
 
 use config::LinkKind;
 use queue::{Queue, Source};
+
+/// How long a spool may take to write what is in memory when its destination ends.
+const SPOOL_CLOSING_LIMIT: Duration = Duration::from_secs(20);
 
 /// One destination: hand it frames, ask it how it is.
 pub struct Destination {
@@ -79,6 +92,8 @@ pub struct Drained {
     pub delivered: u64,
     /// Frames lost because time ran out, with those offered after the drain began.
     pub lost: u64,
+    /// Frames that its spool keeps for the next start.
+    pub spooled: u64,
 }
 
 impl Destination {
@@ -99,6 +114,9 @@ impl Destination {
             stop: stop.child_token(),
             ended: CancellationToken::new(),
         });
+        if let Some(spool) = &shared.config.spool {
+            spooler::start(&shared, spool);
+        }
         tasks.spawn(run(Arc::clone(&shared)));
         Arc::new(Self { shared })
     }
@@ -162,6 +180,8 @@ impl Destination {
             delivered_octets: reading.delivered_octets,
             postponed: reading.postponed,
             link: reading.counters,
+            spool: (reading.spool.zip(config.spool.as_ref()))
+                .map(|(counters, config)| SpoolStats::new(counters, config)),
         })
     }
 
@@ -180,6 +200,9 @@ impl Destination {
     /// Takes no more frames, writes what is queued, closes the connection in good order, and stops.
     /// What is not written after `limit` is lost and counted. Frames offered from now on are dropped.
     ///
+    /// With a spool nothing is lost as long as the disk takes it: what is on disk stays there, and what is in
+    /// memory joins it after `limit`, or at once where the destination is down.
+    ///
     /// # Cancel safety
     /// Dropping the future leaves the destination draining without a limit.
     pub async fn drain(&self, limit: Duration) -> Drained {
@@ -197,6 +220,7 @@ impl Destination {
             delivered: after.delivered - before.delivered,
             lost: after.dropped.count(DropReason::Shutdown)
                 - before.dropped.count(DropReason::Shutdown),
+            spooled: after.spooled,
         }
     }
 }
@@ -223,6 +247,19 @@ async fn run(shared: Arc<Shared>) {
                 );
             }
             stream::run(shared).await;
+        }
+    }
+    if shared.config.spool.is_some() {
+        shared.queue.begin_closing_spool();
+        let closed = shared.queue.spool_closed();
+        if tokio::time::timeout(SPOOL_CLOSING_LIMIT, closed)
+            .await
+            .is_err()
+        {
+            tracing::error!(
+                destination = shared.config.name(),
+                "the disk takes too long: what is in memory is lost"
+            );
         }
     }
 }

@@ -5,18 +5,26 @@
 //! writing stays `queued` in the ledger until the writer says that it is written, or puts it back.
 //! Nobody is woken per frame: the writer only when it had found the queue empty, producers only when
 //! they wait and half of the queue is free.
+//!
+//! With a spool there is a third party, the spooler's thread: `spool.rs` holds what it does here, `spooling.rs` what
+//! is decided. Without one nothing of that is more than a look at an `Option`.
+
+mod spool;
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
     DestinationConfig, DropReason, Health, Ledger, SendMode, WhenFull,
     link::{Link, LinkState},
+    spooling::{SpoolCounters, Spooling},
     stats::LinkCounters,
 };
+
+pub(super) use spool::{Step, View};
 
 /// Most frames that the writer takes at once.
 const MAX_FLIGHT: usize = 512;
@@ -28,6 +36,10 @@ pub(super) struct Queue {
     writer: Notify,
     /// Wakes producers that wait for room or for their frames to be written.
     producers: Notify,
+    /// Wakes the spooler: frames to write, acknowledged ones, another state of the link.
+    spooler: Condvar,
+    /// Told when the spool is closed.
+    spool_closed: Notify,
     max_frames: usize,
     max_octets: usize,
     max_frame: usize,
@@ -42,10 +54,13 @@ struct State {
     /// Frames that the writer has taken, and their octets.
     flight: usize,
     flight_octets: usize,
-    /// Octets of waiting frames and of those in flight.
+    /// Those in flight are on disk as well.
+    flight_spooled: bool,
+    /// Octets of the frames that are in memory only.
     octets: usize,
-    /// Without `queued`, which is counted from the two above.
+    /// Without `queued` and `spooled`, which are counted from what is held.
     ledger: Ledger,
+    spooling: Option<Box<Spooling>>,
     delivered_octets: u64,
     postponed: u64,
     phase: Phase,
@@ -100,6 +115,7 @@ pub(super) struct Reading {
     pub(super) delivered_octets: u64,
     pub(super) postponed: u64,
     pub(super) counters: LinkCounters,
+    pub(super) spool: Option<SpoolCounters>,
 }
 
 impl Queue {
@@ -110,8 +126,13 @@ impl Queue {
                 waiting: VecDeque::new(),
                 flight: 0,
                 flight_octets: 0,
+                flight_spooled: false,
                 octets: 0,
                 ledger: Ledger::default(),
+                spooling: config
+                    .spool
+                    .as_ref()
+                    .map(|spool| Box::new(Spooling::new(spool))),
                 delivered_octets: 0,
                 postponed: 0,
                 phase: Phase::Open,
@@ -127,6 +148,8 @@ impl Queue {
             }),
             writer: Notify::new(),
             producers: Notify::new(),
+            spooler: Condvar::new(),
+            spool_closed: Notify::new(),
             max_frames,
             max_octets: config.queue.max_octets.unwrap_or(usize::MAX),
             max_frame: config.max_frame(),
@@ -216,6 +239,9 @@ impl Queue {
             state.ledger.dropped.add(reason, 1);
             return Ok(());
         }
+        if state.spooling.is_some() {
+            return self.push_spooling(state, source, frame);
+        }
         if !self.fits(state, &frame) {
             match self.when_full {
                 WhenFull::Block => return Err(frame),
@@ -266,7 +292,14 @@ impl Queue {
     }
 
     fn wake_writer(&self, mut state: parking_lot::MutexGuard<'_, State>) {
-        if state.writer_parked && !state.waiting.is_empty() {
+        if state
+            .spooling
+            .as_ref()
+            .is_some_and(|spooling| spooling.wants_writing())
+        {
+            self.spooler.notify_one();
+        }
+        if state.writer_parked && state.has_work() {
             state.writer_parked = false;
             drop(state);
             self.writer.notify_one();
@@ -289,6 +322,7 @@ impl Queue {
         // As with frames: half of the bound stays free to move while a write is stuck.
         let max_octets = max_octets.min(self.max_octets / 2);
         let mut octets = 0;
+        state.settle_spooling();
         while flight.len() < self.max_flight
             && let Some(frame) = state.waiting.front()
             && (flight.is_empty() || octets + frame.len() <= max_octets)
@@ -296,12 +330,23 @@ impl Queue {
             octets += frame.len();
             flight.extend(state.waiting.pop_front());
         }
+        state.flight_spooled = false;
+        if flight.is_empty() {
+            octets = state.take_replayed(flight, self.max_flight, max_octets);
+            if state
+                .spooling
+                .as_ref()
+                .is_some_and(|spooling| spooling.wants_news())
+            {
+                self.spooler.notify_one();
+            }
+        }
         state.flight = flight.len();
         state.flight_octets = octets;
         if !flight.is_empty() {
             return Next::Write;
         }
-        if state.phase == Phase::Open {
+        if state.phase == Phase::Open || state.is_spooling_tail() {
             state.writer_parked = true;
             return Next::Park;
         }
@@ -327,6 +372,7 @@ impl Queue {
         state.ledger.delivered += frames as u64;
         state.delivered_octets += octets as u64;
         state.leave_flight(frames, octets);
+        self.wake_spooler(&state);
         self.wake_producers(state);
     }
 
@@ -335,6 +381,7 @@ impl Queue {
         let mut state = self.state.lock();
         state.ledger.dropped.add(reason, frames as u64);
         state.leave_flight(frames, octets);
+        self.wake_spooler(&state);
         self.wake_producers(state);
     }
 
@@ -343,8 +390,12 @@ impl Queue {
         let mut state = self.state.lock();
         state.flight = 0;
         state.flight_octets = 0;
+        let state = &mut *state;
         while let Some(frame) = flight.pop_back() {
-            state.waiting.push_front(frame);
+            match &mut state.spooling {
+                Some(spooling) if state.flight_spooled => spooling.put_back(frame),
+                _ => state.waiting.push_front(frame),
+            }
         }
     }
 
@@ -373,7 +424,12 @@ impl Queue {
     /// Reads or changes the link's state and its counters.
     pub(super) fn link<T>(&self, change: impl FnOnce(&mut Link, &mut LinkCounters) -> T) -> T {
         let state = &mut *self.state.lock();
-        change(&mut state.link, &mut state.counters)
+        let before = state.link.state;
+        let changed = change(&mut state.link, &mut state.counters);
+        if state.spooling.is_some() && state.link.state != before {
+            self.link_changed(state);
+        }
+        changed
     }
 
     /// An attempt to connect, or a connection, has failed: synchronous producers wait no longer.
@@ -394,6 +450,7 @@ impl Queue {
         }
         drop(state);
         self.writer.notify_one();
+        self.spooler.notify_one();
         self.producers.notify_waiters();
     }
 
@@ -403,14 +460,18 @@ impl Queue {
         state.phase = Phase::Closed;
         let flight = std::mem::take(&mut state.flight) as u64;
         state.flight_octets = 0;
-        state.ledger.dropped.add(DropReason::Shutdown, flight);
+        if !state.flight_spooled {
+            state.ledger.dropped.add(DropReason::Shutdown, flight);
+        }
         let dropped = state.give_up_waiting(DropReason::Shutdown);
+        state.give_up_spooling();
         state.octets = 0;
         state.link.enter(LinkState::Stopped, now);
         state.link.attempting = false;
         state.link.peer = None;
         drop(state);
         drop(dropped);
+        self.spooler.notify_one();
         self.producers.notify_waiters();
     }
 
@@ -421,7 +482,7 @@ impl Queue {
     /// Whether nothing is held and no more comes.
     pub(super) fn is_drained(&self) -> bool {
         let state = self.state.lock();
-        state.phase != Phase::Open && state.held() == 0
+        state.phase != Phase::Open && state.keeps_nobody()
     }
 
     pub(super) fn ledger(&self) -> Ledger {
@@ -435,7 +496,10 @@ impl Queue {
         Health {
             available,
             back_for: state.link.back_for(now).filter(|_| available),
-            queued: state.held() as u64,
+            queued: {
+                let ledger = state.ledger();
+                ledger.queued + ledger.spooled
+            },
         }
     }
 
@@ -448,6 +512,10 @@ impl Queue {
             delivered_octets: state.delivered_octets,
             postponed: state.postponed,
             counters: state.counters,
+            spool: state
+                .spooling
+                .as_ref()
+                .map(|spooling| spooling.counters.clone()),
         };
         read(reading, &state.link)
     }
@@ -455,12 +523,18 @@ impl Queue {
 
 impl State {
     fn held(&self) -> usize {
-        self.waiting.len() + self.flight
+        let flight = if self.flight_spooled { 0 } else { self.flight };
+        let spooling = self.spooling.as_ref();
+        self.waiting.len() + flight + spooling.map_or(0, |spooling| spooling.held())
     }
 
     fn ledger(&self) -> Ledger {
         Ledger {
             queued: self.held() as u64,
+            spooled: self
+                .spooling
+                .as_ref()
+                .map_or(0, |spooling| spooling.spooled),
             ..self.ledger
         }
     }
@@ -494,6 +568,12 @@ impl State {
     fn leave_flight(&mut self, frames: usize, octets: usize) {
         self.flight -= frames;
         self.flight_octets -= octets;
+        if let Some(spooling) = &mut self.spooling
+            && self.flight_spooled
+        {
+            spooling.settled(frames as u64);
+            return;
+        }
         self.octets -= octets;
         self.left += frames as u64;
     }

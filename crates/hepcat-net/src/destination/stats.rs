@@ -1,9 +1,12 @@
 //! What a destination tells about itself.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use super::{Breaker, Ledger, LinkState};
-use crate::Transport;
+use super::{Breaker, Ledger, LinkState, spooling::SpoolCounters};
+use crate::{Transport, spool::SpoolConfig};
 
 /// One consistent reading of a destination.
 #[derive(Debug, Clone)]
@@ -37,6 +40,59 @@ pub struct DestinationStats {
     pub postponed: u64,
     /// What happened to the link.
     pub link: LinkCounters,
+    /// What its spool does, where it has one. The frames in it are in the ledger.
+    pub spool: Option<SpoolStats>,
+}
+
+/// What a destination's spool does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SpoolStats {
+    /// Octets of its files.
+    pub octets: u64,
+    /// Octets that they may have.
+    pub max_octets: u64,
+    /// How many files there are.
+    pub files: u64,
+    /// When the oldest of them was begun.
+    pub oldest: Option<SystemTime>,
+    /// Frames written to disk since the start.
+    pub written: u64,
+    /// Frames delivered that were on disk.
+    pub replayed: u64,
+    /// Of those, frames that an earlier process may have delivered as well.
+    pub repeated: u64,
+    /// Frames sent from memory that should have been on disk first, because it failed.
+    pub bypassed: u64,
+    /// Writes that failed.
+    pub write_failures: u64,
+    /// Syncs that failed: a loss of power may cost more than the configuration says.
+    pub sync_failures: u64,
+    /// Files that were no spool files and have been renamed.
+    pub files_set_aside: u64,
+    /// Why nothing can be written now, in words.
+    pub failing: Option<String>,
+}
+
+impl SpoolStats {
+    pub(super) fn new(counters: SpoolCounters, config: &SpoolConfig) -> Self {
+        Self {
+            octets: counters.octets,
+            max_octets: config.max_octets,
+            files: counters.files as u64,
+            oldest: counters
+                .oldest
+                .and_then(|millis| UNIX_EPOCH.checked_add(Duration::from_millis(millis))),
+            written: counters.written,
+            replayed: counters.replayed,
+            repeated: counters.repeated,
+            bypassed: counters.bypassed,
+            write_failures: counters.write_failures,
+            sync_failures: counters.sync_failures,
+            files_set_aside: counters.set_aside,
+            failing: counters.last_error,
+        }
+    }
 }
 
 /// The last failure of a destination's link.
@@ -67,6 +123,8 @@ pub struct LinkCounters {
     pub slow_writes: u64,
     /// UDP: times that the peer's host said that nobody listens.
     pub refusals: u64,
+    /// Frames sent again over TLS that may have arrived with the connection before.
+    pub repeats: u64,
     /// Octets that the peer sent to us, discarded.
     pub peer_octets: u64,
     /// Cool-downs begun.

@@ -109,14 +109,20 @@ impl<'a> Session<'a> {
         let end = self.write_all().await;
         match &end {
             End::Drained | End::Moved => self.farewell().await,
-            End::Stopped => {}
             End::Failed(LinkError::QueueFull { .. }) => {
                 let (frames, octets) = self.flight.left();
                 self.shared
                     .queue
                     .unsendable(DropReason::Disconnected, frames, octets);
             }
-            End::Failed(_) => self.shared.queue.put_back(&mut self.flight.frames),
+            End::Failed(_) | End::Stopped => {
+                // What TLS had taken may arrive although it is sent again.
+                let repeats = self.flight.accepted as u64;
+                self.shared
+                    .queue
+                    .link(|_, counters| counters.repeats += repeats);
+                self.shared.queue.put_back(&mut self.flight.frames);
+            }
         }
         end
     }

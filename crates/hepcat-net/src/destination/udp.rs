@@ -225,6 +225,13 @@ struct Session<'a> {
 
 impl Session<'_> {
     async fn run(&mut self) -> End {
+        let end = self.send_all().await;
+        // What is left was not sent when the destination was stopped.
+        self.shared.queue.put_back(&mut self.flight);
+        end
+    }
+
+    async fn send_all(&mut self) -> End {
         let opened = Instant::now();
         let mut turn = 0;
         loop {
@@ -234,16 +241,23 @@ impl Session<'_> {
             if self.book.has_moved() {
                 return End::Moved;
             }
-            let done = match self.shared.queue.next(&mut self.flight, MAX_FLIGHT) {
-                Next::Drained => return End::Drained,
-                Next::Disconnect => Err(LinkError::QueueFull { address: self.peer }),
-                Next::Park => {
-                    turn = 0;
-                    self.idle().await
+            let done = if self.is_spared() {
+                if self.shared.queue.is_drained() {
+                    return End::Drained;
                 }
-                Next::Write => {
-                    turn += self.flight.len();
-                    self.send_flight().await
+                self.idle().await
+            } else {
+                match self.shared.queue.next(&mut self.flight, MAX_FLIGHT) {
+                    Next::Drained => return End::Drained,
+                    Next::Disconnect => Err(LinkError::QueueFull { address: self.peer }),
+                    Next::Park => {
+                        turn = 0;
+                        self.idle().await
+                    }
+                    Next::Write => {
+                        turn += self.flight.len();
+                        self.send_flight().await
+                    }
                 }
             };
             match done {
@@ -264,6 +278,11 @@ impl Session<'_> {
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    /// Whether the peer refuses, and frames wait on disk until it does not: keep-alives ask it then.
+    fn is_spared(&self) -> bool {
+        self.shared.config.spool.is_some() && self.refusals.last.is_some()
     }
 
     fn failed(&mut self, error: LinkError) -> End {
@@ -352,7 +371,14 @@ impl Session<'_> {
                 }
                 Err(error) => match fault(&error) {
                     // The answer to an earlier datagram: this one has not been sent, so it is tried again.
-                    Fault::Refused => self.refusals.note(self.shared, self.peer),
+                    Fault::Refused => {
+                        self.refusals.note(self.shared, self.peer);
+                        if self.is_spared() {
+                            self.shared.queue.written(sent.0, sent.1);
+                            self.shared.queue.put_back(&mut self.flight);
+                            return Ok(Go::On);
+                        }
+                    }
                     Fault::Frame(reason) => {
                         let octets = self.flight.pop_front().map_or(0, |frame| frame.len());
                         self.shared.queue.written(sent.0, sent.1);

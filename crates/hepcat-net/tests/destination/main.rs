@@ -9,5 +9,6 @@ mod outage;
 mod patience;
 mod retries;
 mod rig;
+mod spool;
 mod sync;
 mod tls;
