@@ -5,7 +5,9 @@ mod script;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::status::{DatagramStatus, GroupStatus, ListenerStatus, SinkStatus, StateStatus, Status};
+use crate::status::{
+    DatagramStatus, GroupStatus, ListenerStatus, SinkStatus, SpoolStatus, StateStatus, Status,
+};
 
 /// Nobody reads more: beyond this, agents are left out.
 const MOST_FINDINGS: usize = 200;
@@ -309,6 +311,13 @@ fn about_sink(status: &Status, sink: &SinkStatus, findings: &mut Vec<Finding>) {
             );
         }
     }
+    if let Some(spool) = sink
+        .destination
+        .as_ref()
+        .and_then(|destination| destination.spool.as_ref())
+    {
+        about_spool(status, sink, spool, &mut say);
+    }
     let dropped: u64 = sink.dropped.values().sum();
     if dropped > 0 {
         say(
@@ -351,6 +360,71 @@ fn about_group(group: &GroupStatus, findings: &mut Vec<Finding>) {
         ));
     }
     findings.push(Finding::new(severity, subject, sentence));
+}
+
+fn about_spool(
+    status: &Status,
+    sink: &SinkStatus,
+    spool: &SpoolStatus,
+    say: &mut impl FnMut(Severity, String),
+) {
+    let up = sink
+        .destination
+        .as_ref()
+        .is_some_and(|destination| destination.up);
+    let share = spool.octets.saturating_mul(100) / spool.max_octets.max(1);
+    if sink.spooled == 0 {
+        say(
+            Severity::Good,
+            format!(
+                "the spool is empty; {} frames went through it",
+                spool.replayed
+            ),
+        );
+    } else {
+        let since = spool.oldest.map_or_else(String::new, |oldest| {
+            format!(", since {}", age(status.read_at, oldest))
+        });
+        let what = if up { "being replayed" } else { "kept" };
+        let sentence = format!(
+            "{} frames on disk are {what}{since}: {share} % of the spool's {} octets; {} were delivered from it",
+            sink.spooled, spool.max_octets, spool.replayed
+        );
+        let severity = if share >= 80 {
+            Severity::Bad
+        } else {
+            Severity::Note
+        };
+        say(severity, sentence);
+    }
+    if let Some(error) = &spool.failing {
+        say(
+            Severity::Bad,
+            format!(
+                "the spool cannot be written: {error}; frames stay in memory, {} were sent unprotected. Make room on \
+                 the disk or look at the directory's owner; hepcat tries again by itself",
+                spool.bypassed
+            ),
+        );
+    }
+    if spool.sync_failures > 0 {
+        say(
+            Severity::Bad,
+            format!(
+                "{} syncs of the spool failed: look at the disk, a loss of power may cost more than `fsync` says",
+                spool.sync_failures
+            ),
+        );
+    }
+    if spool.files_set_aside > 0 {
+        say(
+            Severity::Note,
+            format!(
+                "{} files in the spool's directory were no spool files and are called `*.damaged` now",
+                spool.files_set_aside
+            ),
+        );
+    }
 }
 
 fn about_ledger(status: &Status, findings: &mut Vec<Finding>) {

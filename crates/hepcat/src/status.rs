@@ -247,6 +247,37 @@ pub struct DestinationStatus {
     pub queued_octets: u64,
     /// Frames that the queue may hold.
     pub queue_limit: u64,
+    /// Frames sent again that may have arrived before.
+    pub repeated: u64,
+    /// Set where the destination has a spool.
+    pub spool: Option<SpoolStatus>,
+}
+
+/// What a destination's spool does. The frames in it are `spooled` in the sink's ledger.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SpoolStatus {
+    /// Octets of its files.
+    pub octets: u64,
+    /// Octets that they may have.
+    pub max_octets: u64,
+    /// How many files there are.
+    pub files: u64,
+    /// When the oldest of them was begun.
+    pub oldest: Option<Timestamp>,
+    /// Frames written to disk since start.
+    pub written: u64,
+    /// Frames delivered that were on disk.
+    pub replayed: u64,
+    /// Frames sent from memory that should have been on disk first.
+    pub bypassed: u64,
+    /// Writes that failed.
+    pub write_failures: u64,
+    /// Syncs that failed.
+    pub sync_failures: u64,
+    /// Files that were no spool files and have been renamed.
+    pub files_set_aside: u64,
+    /// Why nothing can be written now, in words.
+    pub failing: Option<String>,
 }
 
 /// A group and whom it gave what.

@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use hepcat_net::Transport;
 
 use super::{
-    Fault, Hep, HepId, Marked, Secret, Sending, Socket, Version, certificates,
+    Fault, Hep, HepId, Marked, Secret, Sending, Socket, Spool, Version, certificates,
     hep::QUEUE_RANGE,
     listener::read_name,
     reader::{Bare, Table},
@@ -33,6 +33,8 @@ pub struct Destination {
     pub queue: Queue,
     /// The sending parameters, its own before those of `[hep]`.
     pub sending: Sending,
+    /// What is kept on disk of what it does not take.
+    pub spool: Option<Spool>,
     /// How an idle peer is asked whether it is still there; `None` is what the transport does by itself.
     pub probe: Option<Probe>,
 }
@@ -95,6 +97,12 @@ pub const QUEUE_FRAMES: usize = 10_000;
 /// queues of a few destinations stay a small part of a small machine.
 pub const QUEUE_SIZE: ByteSize = ByteSize::mib(16);
 
+/// The two defaults where there is a spool: half a second of 100,000 messages per second, so that a disk which
+/// hesitates for that long costs nothing.
+pub const QUEUE_FRAMES_WITH_SPOOL: usize = 50_000;
+/// See [`QUEUE_FRAMES_WITH_SPOOL`].
+pub const QUEUE_SIZE_WITH_SPOOL: ByteSize = ByteSize::mib(32);
+
 /// What happens to a frame when the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenFull {
@@ -107,6 +115,8 @@ pub enum WhenFull {
     DropNewest,
     /// The connection is broken and its whole queue dropped, as OpenSIPS does.
     Disconnect,
+    /// It goes to disk, from the moment that half of the queue is in use.
+    Spool,
 }
 
 impl Destination {
@@ -122,9 +132,10 @@ impl Destination {
             version_given: id.version_given,
             tls,
             key: KeyPolicy::default(),
-            queue: QueueTable::default().resolve(&hep.sending),
+            queue: QueueTable::default().resolve(&hep.sending, None),
             sending: hep.sending.clone(),
             probe: None,
+            spool: None,
         }
     }
 
@@ -154,8 +165,10 @@ impl Destination {
         let key = read_key(table);
         let sending = Sending::read(table, &hep.sending);
         let queue = table.table("queue", QueueTable::read).unwrap_or_default();
+        let spool = table.table("spool", Spool::read);
         queue.refuse_contradictions(table, &sending);
-        let queue = queue.resolve(&sending);
+        queue.refuse_policies(table, spool.as_ref());
+        let queue = queue.resolve(&sending, spool.as_ref());
         let probe = table.table("probe", Probe::read);
 
         let socket = socket?;
@@ -192,6 +205,7 @@ impl Destination {
             queue,
             sending,
             probe,
+            spool,
         })
     }
 }
@@ -231,6 +245,7 @@ impl QueueTable {
                     ("drop_oldest", WhenFull::DropOldest),
                     ("drop_newest", WhenFull::DropNewest),
                     ("disconnect", WhenFull::Disconnect),
+                    ("spool", WhenFull::Spool),
                 ],
             ),
         }
@@ -257,8 +272,28 @@ impl QueueTable {
         }
     }
 
+    /// Notes a policy that does not go with a spool, or with none.
+    fn refuse_policies(&self, destination: &Table<'_>, spool: Option<&Spool>) {
+        let Some(when_full) = &self.when_full else {
+            return;
+        };
+        match (&**when_full, spool) {
+            (WhenFull::Spool, None) => {
+                let message = "`when_full` is \"spool\", and there is no spool";
+                let remedy = "add spool = { max_size = \"10GiB\" } to the destination";
+                destination.fault(when_full, message, remedy);
+            }
+            (WhenFull::DropOldest | WhenFull::DropNewest | WhenFull::Disconnect, Some(_)) => {
+                let message = "with a spool a full queue goes to disk: it drops nothing";
+                let remedy = "remove `when_full`, or write \"block\"; what a full spool does is its own `when_full`";
+                destination.fault(when_full, message, remedy);
+            }
+            _ => {}
+        }
+    }
+
     /// The bounds: what the destination says, then the parameter, then ours.
-    fn resolve(self, sending: &Sending) -> Queue {
+    fn resolve(self, sending: &Sending, spool: Option<&Spool>) -> Queue {
         let parameter = sending.hep_async_max_postponed_chunks.as_ref();
         let postponed = parameter.and_then(|frames| usize::try_from(**frames).ok());
         let frames = self.frames.map(Marked::into_inner).or(postponed);
@@ -266,13 +301,18 @@ impl QueueTable {
         let when_full = match self.when_full {
             _ if !sending.hep_async => WhenFull::Block,
             Some(choice) => *choice,
+            None if spool.is_some() => WhenFull::Spool,
             None => WhenFull::default(),
         };
+        let (our_frames, our_size) = match spool {
+            Some(_) => (QUEUE_FRAMES_WITH_SPOOL, QUEUE_SIZE_WITH_SPOOL),
+            None => (QUEUE_FRAMES, QUEUE_SIZE),
+        };
         Queue {
-            frames: frames.unwrap_or(QUEUE_FRAMES),
+            frames: frames.unwrap_or(our_frames),
             frames_by_default: frames.is_none(),
             // A bound on frames that was written holds: no other cuts it short unseen.
-            size: size.or_else(|| frames.is_none().then_some(QUEUE_SIZE)),
+            size: size.or_else(|| frames.is_none().then_some(our_size)),
             when_full,
         }
     }

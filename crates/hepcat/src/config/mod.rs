@@ -47,14 +47,16 @@ mod resolve;
 mod route;
 mod secret;
 mod socket;
+mod spool;
 mod units;
 
-pub(crate) use certificates::is_server_name;
 pub use hepcat_wire::Version;
 
 pub use agents::{Admission, Agents};
+pub(crate) use certificates::is_server_name;
 pub use destination::{
-    Destination, DestinationTls, KeyPolicy, Probe, QUEUE_FRAMES, QUEUE_SIZE, Queue, WhenFull,
+    Destination, DestinationTls, KeyPolicy, Probe, QUEUE_FRAMES, QUEUE_FRAMES_WITH_SPOOL,
+    QUEUE_SIZE, QUEUE_SIZE_WITH_SPOOL, Queue, WhenFull,
 };
 pub use fault::{Fault, Faults};
 pub use group::{Group, GroupKind, Member};
@@ -69,6 +71,7 @@ pub use node::{Http, Metrics, NodeConfig, Shutdown, UnparsableConfig};
 pub use route::{Route, Target};
 pub use secret::Secret;
 pub use socket::{DESTINATION_PORT, Host, Socket, SocketError};
+pub use spool::{Spool, SpoolFsync, SpoolFull, SpoolMode};
 
 /// A whole configuration, checked: every reference in it holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -200,6 +203,12 @@ impl Config {
             destination
         });
         destinations.extend(tables.into_iter().flatten());
+        for destination in &mut destinations {
+            let name = destination.name.to_string();
+            if let (Some(spool), Some(data_dir)) = (&mut destination.spool, &node.data_dir) {
+                spool.settle(data_dir, &name);
+            }
+        }
         let groups = root.tables("group", |table| {
             let group = Group::read(table);
             if group.is_none() {

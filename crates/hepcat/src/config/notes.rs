@@ -18,7 +18,11 @@ impl Config {
                 .collect();
             (!names.is_empty()).then(|| names.join(", "))
         };
-        if let Some(names) = names(&|destination| destination.queue.frames_by_default) {
+        // With a spool there is no bound that loses messages.
+        let bounded = |destination: &Destination| {
+            destination.queue.frames_by_default && destination.spool.is_none()
+        };
+        if let Some(names) = names(&bounded) {
             notes.push(format!(
                 "hep_async_max_postponed_chunks is not set: {QUEUE_FRAMES} frames may wait for {names}, \
                  where OpenSIPS has 32"

@@ -23,6 +23,7 @@ pub(super) fn check(config: &Config, unread: &[String], note: &mut dyn FnMut(Fau
     check_addresses(config, note);
     super::agents::check_subjects(&config.listeners, note);
     check_capture_ids(config, note);
+    super::spool::check(config, note);
 }
 
 /// Lets `0.0.0.0` and `[::]` be listeners on one port, where the second would take IPv4 as well.

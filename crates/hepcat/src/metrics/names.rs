@@ -193,6 +193,41 @@ metrics! {
     DESTINATION_QUEUE_LIMIT = gauge(
         "hepcat_destination_queue_limit_frames", DESTINATION, "Frames that the queue may hold"
     );
+    DESTINATION_REPEATED = counter(
+        "hepcat_destination_frames_repeated_total", DESTINATION,
+        "Frames sent again that may have arrived before"
+    );
+
+    SPOOL_OCTETS = gauge("hepcat_spool_octets", DESTINATION, "Octets of the spool's files");
+    SPOOL_LIMIT = gauge("hepcat_spool_limit_octets", DESTINATION, "Octets that they may have");
+    SPOOL_FILES = gauge("hepcat_spool_files", DESTINATION, "Files of the spool");
+    SPOOL_OLDEST = gauge(
+        "hepcat_spool_oldest_seconds", DESTINATION,
+        "When the oldest spool file was begun, seconds since 1970; 0 where there is none"
+    );
+    SPOOL_WRITTEN = counter(
+        "hepcat_spool_frames_written_total", DESTINATION, "Frames written to disk"
+    );
+    SPOOL_REPLAYED = counter(
+        "hepcat_spool_frames_replayed_total", DESTINATION, "Frames delivered that were on disk"
+    );
+    SPOOL_BYPASSED = counter(
+        "hepcat_spool_frames_bypassed_total", DESTINATION,
+        "Frames sent from memory that should have been on disk first"
+    );
+    SPOOL_WRITE_FAILURES = counter(
+        "hepcat_spool_write_failures_total", DESTINATION, "Writes to the spool that failed"
+    );
+    SPOOL_SYNC_FAILURES = counter(
+        "hepcat_spool_sync_failures_total", DESTINATION, "Syncs of the spool that failed"
+    );
+    SPOOL_SET_ASIDE = counter(
+        "hepcat_spool_files_set_aside_total", DESTINATION,
+        "Files that were no spool files and have been renamed"
+    );
+    SPOOL_FAILING = gauge(
+        "hepcat_spool_failing", DESTINATION, "1 while the spool cannot be written"
+    );
 
     GROUP_PLACED = counter(
         "hepcat_group_messages_placed_total", &["group", "destination"], "Messages that a group gave to a member"

@@ -23,7 +23,7 @@ use crate::{
     http::Shared,
     status::{
         AgentStatus, ByReason, DestinationStatus, GroupStatus, IntakeStatus, ListenerStatus,
-        MemberStatus, SinkStatus, Status,
+        MemberStatus, SinkStatus, SpoolStatus, Status,
     },
 };
 
@@ -63,6 +63,7 @@ impl Collector for Reading {
         about_agents(&mut out, &self.0.agents)?;
         sinks(&mut out, &self.0.sinks)?;
         destinations(&mut out, &self.0.sinks)?;
+        spools(&mut out, &self.0.sinks)?;
         groups(&mut out, &self.0.groups)?;
         match &self.0.script {
             Some(about) => script::script(&mut out, about),
@@ -429,7 +430,35 @@ fn destinations(out: &mut Writer<'_>, sinks: &[SinkStatus]) -> fmt::Result {
         &names::DESTINATION_QUEUE_OCTETS,
         each(|one| one.queued_octets),
     )?;
-    out.put(&names::DESTINATION_QUEUE_LIMIT, each(|one| one.queue_limit))
+    out.put(&names::DESTINATION_QUEUE_LIMIT, each(|one| one.queue_limit))?;
+    out.put(&names::DESTINATION_REPEATED, each(|one| one.repeated))
+}
+
+fn spools(out: &mut Writer<'_>, sinks: &[SinkStatus]) -> fmt::Result {
+    let each = |value: fn(&SpoolStatus) -> u64| {
+        sinks.iter().filter_map(move |one| {
+            let spool = one.destination.as_ref()?.spool.as_ref()?;
+            Some((vec![one.name.as_str()], value(spool)))
+        })
+    };
+    out.put(&names::SPOOL_OCTETS, each(|one| one.octets))?;
+    out.put(&names::SPOOL_LIMIT, each(|one| one.max_octets))?;
+    out.put(&names::SPOOL_FILES, each(|one| one.files))?;
+    let oldest = |one: &SpoolStatus| {
+        let seconds = one.oldest.map(|oldest| oldest.as_second());
+        seconds.and_then(|s| u64::try_from(s).ok()).unwrap_or(0)
+    };
+    out.put(&names::SPOOL_OLDEST, each(oldest))?;
+    out.put(&names::SPOOL_WRITTEN, each(|one| one.written))?;
+    out.put(&names::SPOOL_REPLAYED, each(|one| one.replayed))?;
+    out.put(&names::SPOOL_BYPASSED, each(|one| one.bypassed))?;
+    out.put(&names::SPOOL_WRITE_FAILURES, each(|one| one.write_failures))?;
+    out.put(&names::SPOOL_SYNC_FAILURES, each(|one| one.sync_failures))?;
+    out.put(&names::SPOOL_SET_ASIDE, each(|one| one.files_set_aside))?;
+    out.put(
+        &names::SPOOL_FAILING,
+        each(|one| u64::from(one.failing.is_some())),
+    )
 }
 
 fn groups(out: &mut Writer<'_>, groups: &[GroupStatus]) -> fmt::Result {

@@ -20,6 +20,9 @@ use crate::{
     sink::destination::DestinationSink,
 };
 
+/// How long a destination with a spool may still deliver once the configuration has changed.
+const HAND_OVER_LIMIT: Duration = Duration::from_secs(1);
+
 impl Node {
     /// Makes the prepared configuration the running one. Nothing here can fail.
     pub(super) async fn commit(self: &Arc<Self>, prepared: Prepared) {
@@ -97,6 +100,11 @@ impl Node {
     /// it counted.
     fn retire(self: &Arc<Self>, sink: Arc<DestinationSink>, limit: Duration) {
         let node = Arc::clone(self);
+        // What has a spool loses nothing by being short, and a successor waits for it.
+        let limit = match sink.spec().spool {
+            Some(_) => limit.min(HAND_OVER_LIMIT),
+            None => limit,
+        };
         self.tasks.spawn(async move {
             let drained = sink.destination().drain(limit).await;
             if drained.lost > 0 {
@@ -109,13 +117,30 @@ impl Node {
             }
             let mut running = node.running.lock();
             let Running {
-                draining, retired, ..
+                draining,
+                retired,
+                destinations,
+                ..
             } = &mut *running;
             draining.retain(|one| !Arc::ptr_eq(one, &sink));
             retired
                 .entry(sink.spec().name.to_string())
                 .or_default()
-                .add(&sink.ledger());
+                .succeed(&sink.ledger());
+            let orphaned = sink.spec().spool.as_ref().filter(|spool| {
+                let mut others = destinations.iter().filter_map(|one| one.spec().spool.as_ref());
+                drained.spooled > 0 && others.all(|other| other.directory != spool.directory)
+            });
+            let orphaned = orphaned.map(|spool| spool.directory.clone());
+            drop(running);
+            if let Some(directory) = orphaned {
+                tracing::warn!(
+                    destination = sink.spec().name.as_str(),
+                    frames = drained.spooled,
+                    directory = %directory.display(),
+                    "a removed destination leaves its spool: a destination of that name would deliver it"
+                );
+            }
         });
     }
 }

@@ -6,6 +6,7 @@ use hepcat_net::{
     DestinationConfig, ListenerId, Transport,
     destination::{QueueConfig, SendMode, WhenFull, domain_of},
     listener::{ListenerConfig, OnBadMagic, StreamLimits},
+    spool::{Fsync, SpoolConfig, SpoolFull, SpoolMode},
     tls::{ClientAuth, ClientTls, ClientTlsSettings, ServerTls},
 };
 use hepcat_wire::CaptureIdFix;
@@ -149,6 +150,10 @@ pub(super) fn destination(spec: &config::Destination) -> Result<DestinationConfi
         .queue(queue(&spec.queue))
         .mode(mode)
         .send_timeout(sending.hep_send_timeout);
+    let config = match &spec.spool {
+        Some(spool) => config.spool(spool_config(spool)),
+        None => config,
+    };
     let config = match spec.probe {
         Some(probe) => config.probe(probe.interval, probe.timeout),
         None => config,
@@ -159,6 +164,26 @@ pub(super) fn destination(spec: &config::Destination) -> Result<DestinationConfi
             _ => config,
         },
     )
+}
+
+fn spool_config(spool: &config::Spool) -> SpoolConfig {
+    SpoolConfig::new(&spool.directory)
+        .mode(match spool.mode {
+            config::SpoolMode::Overflow => SpoolMode::Overflow,
+            config::SpoolMode::Always => SpoolMode::Always,
+        })
+        .max_octets(spool.max_size.as_u64())
+        .max_age(spool.max_age)
+        .when_full(match spool.when_full {
+            config::SpoolFull::DropOldest => SpoolFull::DropOldest,
+            config::SpoolFull::DropNewest => SpoolFull::DropNewest,
+        })
+        .fsync(match spool.fsync {
+            config::SpoolFsync::Always => Fsync::Always,
+            config::SpoolFsync::Every(interval) => Fsync::Every(interval),
+            config::SpoolFsync::Never => Fsync::Never,
+        })
+        .replay_rate(spool.replay_rate)
 }
 
 fn queue(queue: &config::Queue) -> QueueConfig {
@@ -173,6 +198,8 @@ fn queue(queue: &config::Queue) -> QueueConfig {
         config::WhenFull::DropOldest => WhenFull::DropOldest,
         config::WhenFull::DropNewest => WhenFull::DropNewest,
         config::WhenFull::Disconnect => WhenFull::Disconnect,
+        // The spool decides; this is what the memory in front of a spool that is too slow does.
+        config::WhenFull::Spool => WhenFull::DropNewest,
     })
 }
 

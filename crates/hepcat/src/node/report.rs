@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::SystemTime};
 
 use hepcat_net::{
     ListenerId, Transport,
-    destination::DestinationStats,
+    destination::{DestinationStats, SpoolStats},
     listener::{ByReason, ListenerStats, MAX_BATCH},
 };
 use hepcat_wire::Version;
@@ -18,7 +18,7 @@ use crate::{
     sink::{SinkLedger, destination::DestinationSink},
     status::{
         self, ConnectionStatus, DatagramStatus, DestinationStatus, GroupStatus, IntakeStatus,
-        LedgerStatus, ListenerStatus, MemberStatus, SinkStatus, StateStatus, Status,
+        LedgerStatus, ListenerStatus, MemberStatus, SinkStatus, SpoolStatus, StateStatus, Status,
     },
 };
 
@@ -99,13 +99,14 @@ impl Running {
     /// Every destination by name: those in use, and what those that are gone had counted.
     fn sinks(&self, read_at: Timestamp) -> Vec<SinkStatus> {
         let mut sums: BTreeMap<&str, SinkLedger> = BTreeMap::new();
-        for sink in self.destinations.iter().chain(&self.draining) {
+        for (name, ledger) in &self.retired {
+            sums.entry(name.as_str()).or_default().succeed(ledger);
+        }
+        // In the order of their lives: what one leaves on disk the next one finds there.
+        for sink in self.draining.iter().chain(&self.destinations) {
             sums.entry(sink.spec().name.as_str())
                 .or_default()
-                .add(&sink.ledger());
-        }
-        for (name, ledger) in &self.retired {
-            sums.entry(name.as_str()).or_default().add(ledger);
+                .succeed(&sink.ledger());
         }
         sums.into_iter()
             .map(|(name, ledger)| {
@@ -221,6 +222,24 @@ fn about_destination(sink: &DestinationSink, read_at: Timestamp) -> DestinationS
         connect_failures: stats.link.connect_failures,
         queued_octets: stats.queued_octets as u64,
         queue_limit: sink.spec().queue.frames as u64,
+        repeated: stats.link.repeats + stats.spool.as_ref().map_or(0, |spool| spool.repeated),
+        spool: stats.spool.map(about_spool),
+    }
+}
+
+fn about_spool(stats: SpoolStats) -> SpoolStatus {
+    SpoolStatus {
+        octets: stats.octets,
+        max_octets: stats.max_octets,
+        files: stats.files,
+        oldest: stats.oldest.map(timestamp),
+        written: stats.written,
+        replayed: stats.replayed,
+        bypassed: stats.bypassed,
+        write_failures: stats.write_failures,
+        sync_failures: stats.sync_failures,
+        files_set_aside: stats.files_set_aside,
+        failing: stats.failing,
     }
 }
 

@@ -76,7 +76,7 @@ impl DestinationSink {
     /// Its half of the ledger.
     #[must_use]
     pub fn ledger(&self) -> SinkLedger {
-        let ledger = self.destination.stats().ledger;
+        let ledger = self.destination.ledger();
         let not_convertible = self.not_convertible.load(Ordering::Relaxed);
         let dropped = ledger
             .dropped

@@ -36,8 +36,17 @@ impl SinkLedger {
         came.abs_diff(went)
     }
 
-    /// Adds another reading, of another life of the same sink.
-    pub fn add(&mut self, other: &Self) {
+    /// Adds the reading of the next life of the same sink within this process. What the life before left on disk and
+    /// this one found there did not come from an earlier process, and is on disk once.
+    pub fn succeed(&mut self, next: &Self) {
+        let handed_on = self.spooled.min(next.carried_over);
+        self.add(next);
+        self.spooled -= handed_on;
+        self.carried_over -= handed_on;
+    }
+
+    /// Adds another reading.
+    fn add(&mut self, other: &Self) {
         self.offered += other.offered;
         self.originated += other.originated;
         self.carried_over += other.carried_over;
@@ -50,5 +59,28 @@ impl SinkLedger {
                 None => self.dropped.push((reason, *frames)),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_life_leaves_on_disk_the_next_one_has() {
+        let life = |offered, carried_over, delivered, spooled| SinkLedger {
+            offered,
+            carried_over,
+            delivered,
+            spooled,
+            ..SinkLedger::default()
+        };
+        let mut sum = SinkLedger::default();
+        sum.succeed(&life(10, 5, 3, 12));
+        sum.succeed(&life(2, 12, 4, 10));
+        assert_eq!(sum, life(12, 5, 7, 10));
+        // Frames that came twice because the first could not write its cursor.
+        sum.succeed(&life(0, 11, 11, 0));
+        assert_eq!((sum.unaccounted(), sum.spooled), (0, 0));
     }
 }
