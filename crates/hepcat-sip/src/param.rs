@@ -58,6 +58,17 @@ pub(crate) fn first_element(list: &[u8]) -> &[u8] {
     list
 }
 
+/// The elements of a comma-separated list.
+pub(crate) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(list);
+    std::iter::from_fn(move || {
+        let list = rest?;
+        let element = first_element(list);
+        rest = list.get(element.len() + 1..);
+        Some(element)
+    })
+}
+
 /// Offset of the quotation mark that closes the one at `open`, minding backslashes.
 pub(crate) fn closing_quote(text: &[u8], open: usize) -> Option<usize> {
     let mut from = open + 1;

@@ -158,6 +158,15 @@ impl<'a> Scan<'a> {
         via::branch(self.fields.via.of(self.payload)?)
     }
 
+    /// Branches of every Via, the topmost first: those of all hops that a request has come through, or
+    /// that a response has still to go. A Via without a branch is left out.
+    pub fn via_branches(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.headers()
+            .filter(|header| header.is(b"Via"))
+            .flat_map(|header| param::elements(header.value()))
+            .filter_map(via::branch)
+    }
+
     /// Transport of the topmost Via as written: `UDP`, `TCP`, `TLS`, `WS`, ...
     #[must_use]
     pub fn via_transport(&self) -> Option<&'a [u8]> {

@@ -639,3 +639,16 @@ fn a_body_may_reach_beyond_65535_octets() {
     assert_eq!(sip.body(), body.as_bytes());
     assert_eq!(sip.first_defect(), None);
 }
+
+#[test]
+fn every_via_has_its_branch_in_the_order_of_the_hops() {
+    let payload = b"SIP/2.0 200 OK\r\n\
+        Via: SIP/2.0/UDP a;branch=one, SIP/2.0/TCP \"x,y\";branch=two\r\n\
+        Call-ID: x\r\n\
+        v: SIP/2.0/UDP c\r\n\
+        via: SIP/2.0/UDP d;rport;branch=three\r\n\r\n";
+    let sip = hepcat_sip::scan(payload).expect("a status line");
+    let branches: Vec<_> = sip.via_branches().collect();
+    assert_eq!(branches, [&b"one"[..], b"two", b"three"]);
+    assert_eq!(sip.via_branch(), branches.first().copied());
+}
