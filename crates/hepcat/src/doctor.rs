@@ -5,8 +5,11 @@ mod script;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::status::{
-    DatagramStatus, GroupStatus, ListenerStatus, SinkStatus, SpoolStatus, StateStatus, Status,
+use crate::{
+    status::{
+        DatagramStatus, GroupStatus, ListenerStatus, SinkStatus, SpoolStatus, StateStatus, Status,
+    },
+    tracer::TracerStatus,
 };
 
 /// Nobody reads more: beyond this, agents are left out.
@@ -59,12 +62,55 @@ pub fn examine(status: &Status) -> Vec<Finding> {
     for group in &status.groups {
         about_group(group, &mut findings);
     }
+    about_capture(status, &mut findings);
+    about_traces(&status.traces, &mut findings);
     about_state(&status.state, &mut findings);
     if let Some(about) = &status.script {
         script::about(about, &mut findings);
     }
     about_ledger(status, &mut findings);
     findings
+}
+
+fn about_capture(status: &Status, findings: &mut Vec<Finding>) {
+    if !status.capture_on {
+        findings.push(Finding::new(
+            Severity::Bad,
+            "capture",
+            "capturing is off: every frame is skipped until `hepcat capture on`",
+        ));
+    }
+}
+
+fn about_traces(traces: &TracerStatus, findings: &mut Vec<Finding>) {
+    let mut say = |severity, sentence| findings.push(Finding::new(severity, "traces", sentence));
+    if traces.started > 0 {
+        say(
+            Severity::Note,
+            format!(
+                "{} traces that somebody started go on, {} messages traced by such since start: `hepcat trace list` \
+                 shows them",
+                traces.started, traces.started_traced
+            ),
+        );
+    }
+    let held_back = traces.configured_rate_limited + traces.started_rate_limited;
+    if held_back > 0 {
+        say(
+            Severity::Note,
+            format!("{held_back} messages were not traced because more came than a trace's rate"),
+        );
+    }
+    let forgotten = traces.forgotten_dialogs + traces.forgotten_transactions;
+    if forgotten > 0 {
+        say(
+            Severity::Bad,
+            format!(
+                "{forgotten} dialogs and transactions were no longer followed because there were too many: choose \
+                 filters that take in less"
+            ),
+        );
+    }
 }
 
 fn about_state(state: &StateStatus, findings: &mut Vec<Finding>) {

@@ -23,6 +23,7 @@ pub mod sink;
 pub mod state;
 pub mod status;
 mod telemetry;
+pub mod tracer;
 
 use std::process::ExitCode;
 

@@ -17,6 +17,7 @@ pub use script::{CounterStatus, ScriptStatus};
 use crate::{
     pipeline::ledger::{Intake, Refused, Skipped},
     sink::SinkLedger,
+    tracer::TracerStatus,
 };
 
 /// Counters by their label; the label is one of a closed set.
@@ -37,8 +38,12 @@ pub struct Status {
     pub ready: bool,
     /// The configuration file, where there is one.
     pub config: Option<String>,
+    /// Whether frames are taken in; while they are not, each counts as skipped.
+    pub capture_on: bool,
     /// What outlives the process.
     pub state: StateStatus,
+    /// Traces, all together.
+    pub traces: TracerStatus,
     /// Every listener that is served.
     pub listeners: Vec<ListenerStatus>,
     /// Every sink, destinations first.

@@ -20,6 +20,14 @@ pub(crate) fn failed(why: impl Display) -> ExitCode {
     ExitCode::from(FAILED)
 }
 
+/// Says why a node does not do what it was asked for; the code says whose fault it is.
+pub(super) fn refused(refusal: &super::api::Refusal) -> ExitCode {
+    match refusal {
+        super::api::Refusal::Request(why) => usage(why),
+        super::api::Refusal::Other(error) => failed(format_args!("{error:#}")),
+    }
+}
+
 /// Says why and gives the code for "usage".
 pub(crate) fn usage(why: impl Display) -> ExitCode {
     eprintln!("{ERROR}error{ERROR:#}: {why}");

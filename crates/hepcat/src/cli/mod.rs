@@ -1,6 +1,8 @@
 //! The command line: one file per command.
 
 mod agents;
+mod api;
+mod capture;
 mod check;
 mod convert;
 mod decode;
@@ -11,6 +13,7 @@ mod node;
 mod run;
 mod send;
 mod tail;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -40,6 +43,8 @@ enum Command {
     Run(run::RunArgs),
     /// Shows who sends to a running node; accepts and refuses agents.
     Agents(agents::AgentsArgs),
+    /// Says whether a running node takes frames in, or switches that.
+    Capture(capture::CaptureArgs),
     /// Says everything that is wrong with a configuration.
     Check(check::CheckArgs),
     /// Converts the HEP part of an OpenSIPS configuration.
@@ -54,6 +59,8 @@ enum Command {
     Send(Box<send::SendArgs>),
     /// Shows messages of a running node as they come, one line each.
     Tail(tail::TailArgs),
+    /// Starts, stops and lists traces of a running node.
+    Trace(trace::TraceArgs),
 }
 
 /// Reads the command line and does what it says.
@@ -69,6 +76,7 @@ pub(crate) fn run() -> ExitCode {
     telemetry::start(arguments.log_format, usual, arguments.verbose);
     match command {
         Command::Agents(agents) => wait_for(agents::run(agents)),
+        Command::Capture(capture) => wait_for(capture::run(capture)),
         Command::Check(check) => check::run(&check),
         Command::Convert(convert) => convert::run(&convert),
         Command::Decode(decode) => decode::run(&decode),
@@ -77,6 +85,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Doctor(doctor) => wait_for(doctor::run(doctor)),
         Command::Send(send) => wait_for(send::run(*send)),
         Command::Tail(tail) => wait_for(tail::run(tail)),
+        Command::Trace(trace) => wait_for(trace::run(trace)),
     }
 }
 

@@ -41,7 +41,11 @@ impl NodeArgs {
         self.request(Method::POST, path)
     }
 
-    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder> {
+    /// The same with another method.
+    ///
+    /// # Errors
+    /// When the path or the token file is unusable.
+    pub(crate) fn request(&self, method: Method, path: &str) -> Result<RequestBuilder> {
         let url = self
             .node
             .join(path)

@@ -23,6 +23,8 @@ pub struct Hep {
     pub hep_max_msg_chunks: Option<NonZeroU32>,
     /// `hep_route`: what a captured frame runs first.
     pub hep_route: String,
+    /// `capture_on`: whether frames are taken in until somebody switches that at run time.
+    pub capture_on: bool,
     /// The sending parameters, for destinations that do not set their own.
     pub sending: Sending,
 }
@@ -37,6 +39,8 @@ impl Default for Hep {
             hep_max_msg_chunks: NonZeroU32::new(32),
             // As sipcapture: the payload goes the way of a received message.
             hep_route: "sip".to_owned(),
+            // Of sipcapture it is 0, in a program that does something else as well; ours is there to capture.
+            capture_on: true,
             sending: Sending::default(),
         }
     }
@@ -145,6 +149,9 @@ impl Hep {
                 .map_or(d.hep_port, Marked::into_inner),
             hep_max_msg_chunks: chunks.unwrap_or(d.hep_max_msg_chunks),
             hep_route: read_route(table).unwrap_or(d.hep_route),
+            capture_on: table
+                .switch("capture_on")
+                .map_or(d.capture_on, Marked::into_inner),
             sending: Sending::read(table, &d.sending),
         };
         (hep, read_ids(table))

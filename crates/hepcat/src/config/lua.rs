@@ -108,6 +108,8 @@ impl Config {
             });
         let groups = self.groups.iter().map(|group| group.name.as_str());
         let names = groups.chain(["tail"]).fold(names, ScriptNames::group);
+        let traces = self.traces.iter().map(|trace| trace.trace_id.as_str());
+        let names = traces.fold(names, ScriptNames::trace_id);
         match self.hep.first_route() {
             HepRoute::Named(name) => names.hep_route(name),
             HepRoute::Sip | HepRoute::None => names,

@@ -48,6 +48,7 @@ mod route;
 mod secret;
 mod socket;
 mod spool;
+mod trace;
 mod units;
 
 pub use hepcat_wire::Version;
@@ -70,8 +71,11 @@ pub use mark::{Mark, Marked};
 pub use node::{Http, Metrics, NodeConfig, Shutdown, UnparsableConfig};
 pub use route::{Route, Target};
 pub use secret::Secret;
+pub(crate) use units::duration;
+
 pub use socket::{DESTINATION_PORT, Host, Socket, SocketError};
 pub use spool::{Spool, SpoolFsync, SpoolFull, SpoolMode};
+pub use trace::Trace;
 
 /// A whole configuration, checked: every reference in it holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,6 +99,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// `[lua]`.
     pub lua: Lua,
+    /// `[[trace]]`, in the order of the file.
+    pub traces: Vec<Trace>,
     /// `[http]`.
     pub http: Http,
     /// `[unparsable]`.
@@ -160,6 +166,7 @@ impl Config {
             groups: Vec::new(),
             routes: Vec::new(),
             lua: Lua::default(),
+            traces: Vec::new(),
             http: Http::default(),
             unparsable: UnparsableConfig::default(),
             shutdown: Shutdown::default(),
@@ -226,6 +233,9 @@ impl Config {
             groups: groups.into_iter().flatten().collect(),
             routes: root.tables("route", Route::read),
             lua: root.table("lua", Lua::read).unwrap_or_default(),
+            traces: (root.tables("trace", Trace::read).into_iter())
+                .flatten()
+                .collect(),
             http: root.table("http", Http::read).unwrap_or_default(),
             unparsable: root
                 .table("unparsable", UnparsableConfig::read)

@@ -11,6 +11,7 @@ use super::{
     Config, Fault, Host, Listener, Marked, Version, group,
     reader::closest,
     route::{RESERVED, Target},
+    trace,
 };
 
 /// Checks what the tables say together. `unread` names the destinations and groups that have faults of
@@ -20,6 +21,7 @@ pub(super) fn check(config: &Config, unread: &[String], note: &mut dyn FnMut(Fau
     group::check(config, unread, note);
     check_routes(config, unread, note);
     check_script(config, unread, note);
+    trace::check(config, unread, note);
     check_addresses(config, note);
     super::agents::check_subjects(&config.listeners, note);
     check_capture_ids(config, note);

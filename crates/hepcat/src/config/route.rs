@@ -53,7 +53,7 @@ impl Route {
     }
 }
 
-fn read_query(table: &Table<'_>) -> Option<Marked<Query>> {
+pub(super) fn read_query(table: &Table<'_>) -> Option<Marked<Query>> {
     let text = table.text("when")?;
     match Query::parse(&text) {
         Ok(query) => Some(text.map(|_| query)),

@@ -9,7 +9,7 @@ use jiff::fmt::friendly::SpanParser;
 ///
 /// # Errors
 /// A sentence about what is wrong, when there is no unit or it is none of time.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     if is_bare_number(text) {
         return Err(format!("`{text}` has no unit"));
     }

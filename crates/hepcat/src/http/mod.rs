@@ -11,6 +11,8 @@ mod live;
 mod problem;
 mod server;
 mod status;
+mod traces;
 
 pub(crate) use server::Shared;
 pub use server::{HttpBindError, HttpServer, HttpSockets};
+pub use traces::{CaptureSwitch, TraceList};

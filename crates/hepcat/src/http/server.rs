@@ -9,12 +9,12 @@ use std::{
 
 use axum::{
     Router, middleware,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::timeout::TimeoutLayer;
 
-use super::{agents, guard, health, live, status};
+use super::{agents, guard, health, live, status, traces};
 use crate::{
     config::{self, Secret},
     metrics,
@@ -146,6 +146,12 @@ fn page_routes(shared: Shared) -> Router {
         .route("/api/v1/agents/{agent}/accept", post(agents::accept))
         .route("/api/v1/agents/{agent}/refuse", post(agents::refuse))
         .route("/api/v1/agents/{agent}/forget", post(agents::forget))
+        .route("/api/v1/traces", get(traces::list).post(traces::start))
+        .route("/api/v1/traces/{id}", delete(traces::stop))
+        .route(
+            "/api/v1/capture",
+            get(traces::capture).post(traces::switch_capture),
+        )
         .layer(request_limit());
     Router::new()
         .route("/api/v1/live", get(live::live))

@@ -50,6 +50,8 @@ const AGENT: &[&str] = &["agent", "capture_id"];
 const AGENT_REASON: &[&str] = &["agent", "capture_id", "reason"];
 const SINK: &[&str] = &["sink"];
 const SINK_REASON: &[&str] = &["sink", "reason"];
+const TRACE_KIND: &[&str] = &["kind"];
+const TRACE_SCOPE: &[&str] = &["scope"];
 const DESTINATION: &[&str] = &["destination"];
 
 macro_rules! metrics {
@@ -73,6 +75,21 @@ metrics! {
     LEDGER_IN_FLIGHT_BOUND = gauge(
         "hepcat_ledger_in_flight_bound", &[],
         "The most frames that handlers can hold at once; hepcat_ledger_unaccounted is never above it"
+    );
+
+    CAPTURE_ON = gauge("hepcat_capture_on", &[], "1 while frames are taken in, 0 while each is skipped");
+
+    TRACES = gauge("hepcat_traces", TRACE_KIND, "Traces that are on");
+    TRACE_MESSAGES = counter("hepcat_trace_messages_total", TRACE_KIND, "Messages traced");
+    TRACE_RATE_LIMITED = counter(
+        "hepcat_trace_rate_limited_total", TRACE_KIND, "Messages not traced because of the rate of their trace"
+    );
+    TRACE_FOLLOWED = gauge(
+        "hepcat_trace_followed", TRACE_SCOPE, "Dialogs and transactions that are followed for traces"
+    );
+    TRACE_FORGOTTEN = counter(
+        "hepcat_trace_forgotten_total", TRACE_SCOPE,
+        "Dialogs and transactions no longer followed because there were too many"
     );
 
     LISTENER_RECEIVED = counter(

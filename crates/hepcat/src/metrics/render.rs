@@ -56,6 +56,7 @@ impl Collector for Reading {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut out = Writer(encoder);
         node(&mut out, &self.0)?;
+        traces(&mut out, &self.0)?;
         for listener_metrics in [intake_of_listeners, traffic, datagrams, connections] {
             listener_metrics(&mut out, &self.0.listeners)?;
         }
@@ -70,6 +71,37 @@ impl Collector for Reading {
             None => Ok(()),
         }
     }
+}
+
+fn traces(out: &mut Writer<'_>, status: &Status) -> fmt::Result {
+    let traces = &status.traces;
+    let pair = |labels: [&'static str; 2], values: [u64; 2]| {
+        let samples = labels.into_iter().zip(values);
+        samples.map(|(label, value)| (vec![label], value))
+    };
+    let kinds = |configured, started| pair(["configured", "started"], [configured, started]);
+    let scopes = |dialogs, transactions| pair(["dialog", "transaction"], [dialogs, transactions]);
+    out.put(&names::CAPTURE_ON, [(vec![], status.capture_on.into())])?;
+    out.put(
+        &names::TRACES,
+        kinds(traces.configured as u64, traces.started as u64),
+    )?;
+    out.put(
+        &names::TRACE_MESSAGES,
+        kinds(traces.configured_traced, traces.started_traced),
+    )?;
+    out.put(
+        &names::TRACE_RATE_LIMITED,
+        kinds(traces.configured_rate_limited, traces.started_rate_limited),
+    )?;
+    out.put(
+        &names::TRACE_FOLLOWED,
+        scopes(traces.dialogs as u64, traces.transactions as u64),
+    )?;
+    out.put(
+        &names::TRACE_FORGOTTEN,
+        scopes(traces.forgotten_dialogs, traces.forgotten_transactions),
+    )
 }
 
 /// The labels of one sample, in the order of the metric's label names, and its value.

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use hepcat_net::{
     Destination, ListenerId, Transport, destination::Resolve, listener::BoundListener,
 };
+use jiff::Timestamp;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -41,6 +42,7 @@ impl Node {
             let mut running = self.running.lock();
             let removed_destinations = running.change_destinations(self, &config, destinations);
             running.change_groups(&config);
+            self.pipeline.tracer().configure(&config.traces);
             let sinks = running.destinations.iter().map(Arc::clone);
             let groups = running.groups.iter().map(Arc::clone);
             // Routes first, then the listeners: no frame of a new listener meets the old routes.
@@ -48,6 +50,10 @@ impl Node {
             let topology =
                 Topology::new(entries, routes, sinks, groups).with_clock(config.agents.clock);
             self.pipeline.ledger().limit(config.agents.limits);
+            let traces =
+                (self.pipeline.tracer()).set(Timestamp::now(), |name| topology.named(name));
+            self.configure_capture(&config);
+            let topology = topology.with_traces(traces);
             self.pipeline.swap(topology.with_scripts(scripts));
             let removed_listeners = running.change_listeners(self, &config, listeners);
             running.name.clone_from(&config.node.name);
@@ -56,6 +62,7 @@ impl Node {
             running.max_msg_chunks = config.hep.hep_max_msg_chunks;
             (removed_listeners, removed_destinations)
         };
+        self.pipeline.tracer().forget_gone();
         self.pipeline
             .limit_unparsable(config.unparsable.max_per_second.as_u64());
         stop_listeners(&removed_listeners, LISTENER_STOP_LIMIT).await;

@@ -227,7 +227,7 @@ fn client_tls(spec: &config::Destination) -> Result<ClientTls, Fault> {
 }
 
 /// An error and what caused it, in one line.
-pub(super) fn spelled(error: &dyn std::error::Error) -> String {
+pub(crate) fn spelled(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

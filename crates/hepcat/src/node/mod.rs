@@ -10,6 +10,7 @@ mod convert;
 mod keep;
 mod prepare;
 mod report;
+mod tracing;
 
 use std::{
     collections::BTreeMap,
@@ -26,6 +27,9 @@ use std::{
 use hepcat_net::{ListenerId, Transport, callbacks::Chain, listener::ListenerHandle};
 use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub(crate) use self::convert::spelled;
+pub use self::tracing::TraceError;
 
 use crate::{
     config::{self, Config, Faults},
@@ -55,6 +59,8 @@ pub struct Node {
     /// One reload or stop at a time.
     changing: tokio::sync::Mutex<()>,
     ready: AtomicBool,
+    /// Capturing was switched at run time, now or in an earlier run: the configuration no longer says.
+    capture_switched: AtomicBool,
     started_at: SystemTime,
     tasks: TaskTracker,
     /// Ends HTTP, the last thing to go.
@@ -140,6 +146,7 @@ impl Node {
             running: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
             ready: AtomicBool::new(false),
+            capture_switched: AtomicBool::new(false),
             started_at: SystemTime::now(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -147,11 +154,15 @@ impl Node {
         if let Err(error) = node.recall_agents().await {
             keep::not_read(&node, &error, &mut faults);
         }
+        if let Err(error) = node.resume().await {
+            keep::not_read(&node, &error, &mut faults);
+        }
         if let Err(faults) = node.change_to(config, faults).await {
             node.state.close().await;
             return Err(faults);
         }
         node.keep_agents();
+        node.look_after_traces();
         node.ready.store(true, Ordering::Release);
         Ok(node)
     }
@@ -194,6 +205,7 @@ impl Node {
         commit::stop_listeners(&listeners, limit.min(LISTENER_STOP_LIMIT)).await;
         let lost = commit::drain(&destinations, limit).await;
         let ledger = self.status().ledger;
+        self.keep_traces(&mut Vec::new()).await;
         // Nothing is asked any more: script workers end with the topology that they belong to.
         self.pipeline.swap(Topology::default());
         self.closing.cancel();
@@ -202,7 +214,7 @@ impl Node {
             .await
             .is_err()
         {
-            tracing::warn!("some tasks did not end in time");
+            ::tracing::warn!("some tasks did not end in time");
         }
         self.state.close().await;
         DrainReport {

@@ -49,7 +49,9 @@ impl Node {
             started_at: timestamp(self.started_at),
             read_at,
             ready: self.is_ready(),
+            capture_on: self.pipeline.is_capturing(),
             state: self.about_state(),
+            traces: self.pipeline.tracer().status(read_at),
             config: running.file.as_ref().map(|file| file.display().to_string()),
             ledger: LedgerStatus {
                 unaccounted: intake.unaccounted() + open_sinks,

@@ -4,6 +4,7 @@ use std::{net::IpAddr, time::UNIX_EPOCH};
 
 use bytes::Bytes;
 use hepcat_net::{Envelope, Transport};
+use hepcat_sip::Scan;
 use hepcat_wire::{ChunkType, EncodeError, Message, Rewrite, Target, Version, convert, trim_nul};
 
 use super::{GroupEntry, Topology, group::Choice, rendezvous::Key};
@@ -91,6 +92,38 @@ fn rekey(frame: Bytes, key: Option<&[u8]>) -> Result<Bytes, EncodeError> {
     rewrite.encode().map(Bytes::from)
 }
 
+/// A traced frame with the correlation ID that belongs to it: `given`, else its own, else the Call-ID.
+/// Versions 1 and 2 have no place for one and stay as they are.
+fn correlated(
+    frame: Bytes,
+    message: &MessageView<'_>,
+    given: Option<&[u8]>,
+) -> Result<Bytes, EncodeError> {
+    let Ok(parsed) = Message::parse_lax(frame.as_ref()) else {
+        return Ok(frame);
+    };
+    let wanted = match (given, parsed.correlation_id()) {
+        (Some(given), own) if own != Some(given) => given,
+        (None, None) => match message.sip().and_then(Scan::call_id) {
+            Some(call_id) => call_id,
+            None => return Ok(frame),
+        },
+        _ => return Ok(frame),
+    };
+    if parsed.version() != Version::V3 {
+        return Ok(frame);
+    }
+    let mut rewrite = Rewrite::new(&parsed)?;
+    let kind = ChunkType::CORRELATION_ID;
+    rewrite.set(
+        Target::generic(kind),
+        hepcat_wire::VendorId::GENERIC,
+        kind,
+        wanted,
+    );
+    rewrite.encode().map(Bytes::from)
+}
+
 /// Frames staged for the sinks of a topology while a batch is decided. Reused from batch to batch.
 #[derive(Debug, Default)]
 pub(super) struct Staging {
@@ -108,6 +141,9 @@ pub(super) struct Staging {
 struct Staged {
     frames: Vec<Bytes>,
     not_convertible: u64,
+    /// Copies of traced messages, which are messages of our own.
+    originated: Vec<Bytes>,
+    originated_not_convertible: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -197,6 +233,62 @@ impl Staging {
         }
     }
 
+    /// Stages a copy of a traced message for each of `targets`: the frame as it came, in the form that the
+    /// destination wants, with a correlation ID where that has none (or `correlation` in place of its own).
+    pub(super) fn originate(
+        &mut self,
+        message: &MessageView<'_>,
+        topology: &Topology,
+        targets: &[SinkId],
+        correlation: Option<&[u8]>,
+    ) {
+        let direct = topology.sinks().len();
+        self.placed.clear();
+        for target in targets.iter().map(|sink| usize::from(sink.0)) {
+            if target < direct {
+                self.copy(message, topology, target, correlation);
+            } else if let Some(entry) = topology.groups().get(target - direct) {
+                let mut choice = std::mem::take(&mut self.choices[target - direct]);
+                let key = || key_of(message);
+                entry.group.place(&mut choice, key, |member| {
+                    if let Some(sink) = entry.sinks.get(member).copied() {
+                        self.copy(message, topology, sink, correlation);
+                    }
+                });
+                self.choices[target - direct] = choice;
+            }
+        }
+    }
+
+    /// Stages a copy of a traced message for one sink, unless this trace has put one there already.
+    fn copy(
+        &mut self,
+        message: &MessageView<'_>,
+        topology: &Topology,
+        sink: usize,
+        correlation: Option<&[u8]>,
+    ) {
+        let Ok(id) = u16::try_from(sink).map(SinkId) else {
+            return;
+        };
+        if self.placed.contains(id) {
+            return;
+        }
+        self.placed.insert(id);
+        let form = &topology.forms()[topology.sinks()[sink].form];
+        let staged = &mut self.sinks[sink];
+        let made = form
+            .of(message.envelope())
+            .and_then(|frame| correlated(frame, message, correlation));
+        match made {
+            Ok(frame) => staged.originated.push(frame),
+            Err(error) => {
+                tracing::debug!(reason = error.reason(), %error, "traced message cannot be converted");
+                staged.originated_not_convertible += 1;
+            }
+        }
+    }
+
     /// Gives every sink what is staged for it. Those that may wait come last, so that they hold up
     /// nobody else's share of this batch.
     pub(super) async fn hand_over(&mut self, topology: &Topology) {
@@ -208,12 +300,17 @@ impl Staging {
                 let Staged {
                     frames,
                     not_convertible,
+                    originated,
+                    originated_not_convertible,
                 } = staged;
                 if entry.sink.may_wait() == waits {
                     entry
                         .sink
                         .offer(frames, std::mem::take(not_convertible))
                         .await;
+                    entry
+                        .sink
+                        .originate(originated, std::mem::take(originated_not_convertible));
                 }
             }
         }
@@ -224,7 +321,7 @@ impl Staging {
 /// agent.
 fn key_of(message: &MessageView<'_>) -> Key {
     let envelope = message.envelope();
-    let call_id = message.sip().and_then(hepcat_sip::Scan::call_id);
+    let call_id = message.sip().and_then(Scan::call_id);
     let call_id = call_id.or_else(|| envelope.message.correlation_id().map(trim_nul));
     if let Some(call_id) = call_id.filter(|call_id| !call_id.is_empty()) {
         return Key::of_call(call_id);

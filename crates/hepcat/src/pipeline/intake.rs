@@ -1,12 +1,20 @@
 //! The handler that every listener calls: the path of a packet through the node.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use arc_swap::ArcSwap;
 use hepcat_net::{
     Arrival, Batch, Handler, ListenerId, Origin, Unparsable,
     callbacks::{Chain, Flow},
 };
+use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::{
@@ -24,6 +32,7 @@ use crate::{
     query::MessageView,
     route::{Decision, Verdict},
     sink::tail::Tail,
+    tracer::{TraceCopy, Tracer},
 };
 
 /// Decides about frames and hands them over. One for the whole process; reload swaps its topology.
@@ -33,6 +42,9 @@ pub struct Pipeline {
     topology: ArcSwap<Topology>,
     ledger: Ledger,
     tail: Arc<Tail>,
+    tracer: Tracer,
+    /// Off: every frame is skipped.
+    capture_on: AtomicBool,
     unparsable: Mutex<TokenBucket>,
     desks: Mutex<Vec<Desk>>,
     scripts: Arc<ScriptState>,
@@ -48,6 +60,7 @@ pub(super) struct Desk {
     pub(super) verdict: Verdict,
     pub(super) staging: Staging,
     pub(super) scripted: ScriptDesk,
+    pub(super) copies: Vec<TraceCopy>,
 }
 
 impl Pipeline {
@@ -60,6 +73,8 @@ impl Pipeline {
             topology: ArcSwap::default(),
             ledger: Ledger::default(),
             tail,
+            tracer: Tracer::default(),
+            capture_on: AtomicBool::new(true),
             unparsable: Mutex::new(TokenBucket::new(unparsable_rate)),
             desks: Mutex::new(Vec::new()),
             scripts: Arc::default(),
@@ -82,6 +97,31 @@ impl Pipeline {
     /// What frames are decided by from the next batch on.
     pub fn swap(&self, topology: Topology) {
         self.topology.store(Arc::new(topology));
+    }
+
+    /// The traces of this node.
+    #[must_use]
+    pub fn tracer(&self) -> &Tracer {
+        &self.tracer
+    }
+
+    /// Takes over, from the next batch on, what was changed about the traces.
+    pub fn retrace(&self, now: Timestamp) {
+        self.topology.rcu(|topology| {
+            let traces = self.tracer.set(now, |name| topology.named(name));
+            Topology::clone(topology).with_traces(traces)
+        });
+    }
+
+    /// Whether frames are taken in; while they are not, each counts as skipped.
+    #[must_use]
+    pub fn is_capturing(&self) -> bool {
+        self.capture_on.load(Ordering::Relaxed)
+    }
+
+    /// Switches capturing, from the next batch on.
+    pub fn switch_capture(&self, is_on: bool) {
+        self.capture_on.store(is_on, Ordering::Relaxed);
     }
 
     /// Changes how many octets a second of frames that do not decode are kept.
@@ -133,8 +173,12 @@ impl Pipeline {
         desk.staging.fit(topology);
         let watched = self.tail.is_watched();
         let routes = topology.routes();
-        let look_inside =
-            watched || routes.needs_sip() || routes.needs_payload() || topology.needs_call_id();
+        let traced = self.is_tracing(topology);
+        let look_inside = watched
+            || traced
+            || routes.needs_sip()
+            || routes.needs_payload()
+            || topology.needs_call_id();
         for (position, arrival) in batch.iter().enumerate() {
             if desk.flows.get(position) == Some(&Flow::SkipRoutes) {
                 desk.outcomes.push(Outcome::Skipped(Skipped::Callback));
@@ -157,6 +201,9 @@ impl Pipeline {
                 }
                 _ => continue,
             };
+            if traced && let Capture::Message(message) = &capture {
+                self.trace(topology, message, desk);
+            }
             if watched && !matches!(outcome, Outcome::Refused(_)) {
                 self.tail.offer(arrival, &capture);
             }
@@ -220,6 +267,14 @@ impl Handler for Pipeline {
         let (entry, none) = (topology.listener(listener), Guard::default());
         let gate = gate(&topology, listener, entry, &none);
         self.ledger.receive(batch, &gate, &mut desk.receipt);
+        if !self.is_capturing() {
+            desk.outcomes.clear();
+            (desk.outcomes).resize(batch.len(), Outcome::Skipped(Skipped::CaptureOff));
+            batch.clear();
+            self.ledger.settle(&desk.receipt, &desk.outcomes);
+            self.desks.lock().push(desk);
+            return;
+        }
         self.ask_callbacks(batch, &mut desk.flows).await;
         match topology.scripts() {
             None => self.decide(&topology, batch, &mut desk),

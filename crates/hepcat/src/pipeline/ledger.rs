@@ -86,11 +86,13 @@ pub enum Skipped {
     Script,
     /// A callback that said so.
     Callback,
+    /// Capturing is switched off.
+    CaptureOff,
 }
 
 impl Skipped {
     /// All reasons.
-    pub const ALL: [Self; 3] = [Self::Route, Self::Script, Self::Callback];
+    pub const ALL: [Self; 4] = [Self::Route, Self::Script, Self::Callback, Self::CaptureOff];
 
     /// Label of metrics and JSON.
     #[must_use]
@@ -99,6 +101,7 @@ impl Skipped {
             Self::Route => "route",
             Self::Script => "script",
             Self::Callback => "callback",
+            Self::CaptureOff => "capture_off",
         }
     }
 }

@@ -15,6 +15,7 @@ mod rendezvous;
 mod scripted;
 pub mod scripts;
 mod topology;
+mod traced;
 
 pub use capture::{Capture, Inflated};
 pub use content::{content, unwrapped};

@@ -73,6 +73,7 @@ impl Pipeline {
         desk.outcomes.clear();
         desk.staging.fit(topology);
         let watched = self.tail().is_watched();
+        let traced = self.is_tracing(topology);
         let look_inside = watched || topology.needs_call_id();
         for (index, arrival) in batch.iter().enumerate() {
             if desk.flows.get(index) == Some(&Flow::SkipRoutes) {
@@ -88,13 +89,16 @@ impl Pipeline {
                 edited,
                 originated,
                 labels,
-                traces: _,
+                traces,
             } = extras.map(|extras| *extras).unwrap_or_default();
             for (sink, frame) in originated {
                 match topology.sinks().get(usize::from(sink.0)) {
                     Some(entry) => entry.sink.destination().originate(frame),
                     None => scripts.state().not_sent(NotSent::Sink),
                 }
+            }
+            if traced || !traces.is_empty() {
+                self.trace_received(topology, arrival, &traces, desk);
             }
             let edited = edited.map(Arrival::Message);
             let arrival = edited.as_ref().unwrap_or(arrival);

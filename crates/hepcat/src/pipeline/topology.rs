@@ -11,6 +11,7 @@ use crate::{
     config::GroupKind,
     route::{Routes, SinkId},
     sink::destination::DestinationSink,
+    tracer::TraceSet,
 };
 
 /// A destination and the form that it wants frames in.
@@ -36,14 +37,15 @@ pub struct ListenerEntry {
 }
 
 /// Routes and sinks of one configuration.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Topology {
     listeners: Vec<ListenerEntry>,
     routes: Routes,
     sinks: Vec<SinkEntry>,
     forms: Vec<Form>,
     groups: Vec<GroupEntry>,
-    scripts: Option<Scripts>,
+    scripts: Option<Arc<Scripts>>,
+    traces: TraceSet,
     clock: ClockBounds,
 }
 
@@ -87,7 +89,21 @@ impl Topology {
             forms,
             scripts: None,
             clock: ClockBounds::default(),
+            traces: TraceSet::default(),
         }
+    }
+
+    /// The same with these traces, which know its sinks by their numbers.
+    #[must_use]
+    pub fn with_traces(mut self, traces: TraceSet) -> Self {
+        self.traces = traces;
+        self
+    }
+
+    /// The traces that are on.
+    #[must_use]
+    pub fn traces(&self) -> &TraceSet {
+        &self.traces
     }
 
     /// The number of the destination or group of that name.
@@ -115,14 +131,14 @@ impl Topology {
     /// The same with a script, which knows sinks by the same numbers as the routes.
     #[must_use]
     pub fn with_scripts(mut self, scripts: Option<Scripts>) -> Self {
-        self.scripts = scripts;
+        self.scripts = scripts.map(Arc::new);
         self
     }
 
     /// The script that routes ask, where there is one.
     #[must_use]
     pub fn scripts(&self) -> Option<&Scripts> {
-        self.scripts.as_ref()
+        self.scripts.as_deref()
     }
 
     /// The same with other bounds of what is believed of agents' clocks.

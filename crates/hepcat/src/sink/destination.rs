@@ -22,6 +22,8 @@ pub struct DestinationSink {
     destination: Arc<Destination>,
     /// Frames offered and dropped at once; one number, so it keeps both sides of the ledger equal.
     not_convertible: AtomicU64,
+    /// The same of messages of our own.
+    originated_not_convertible: AtomicU64,
 }
 
 impl DestinationSink {
@@ -34,6 +36,7 @@ impl DestinationSink {
             form,
             destination,
             not_convertible: AtomicU64::new(0),
+            originated_not_convertible: AtomicU64::new(0),
         }
     }
 
@@ -73,24 +76,37 @@ impl DestinationSink {
         }
     }
 
+    /// Hands over messages of our own in its form, and says how many more it could not have. Never waits:
+    /// what finds no room is dropped and counted as the queue's policy says.
+    pub fn originate(&self, frames: &mut Vec<Bytes>, not_convertible: u64) {
+        if not_convertible > 0 {
+            self.originated_not_convertible
+                .fetch_add(not_convertible, Ordering::Relaxed);
+        }
+        for frame in frames.drain(..) {
+            self.destination.originate(frame);
+        }
+    }
+
     /// Its half of the ledger.
     #[must_use]
     pub fn ledger(&self) -> SinkLedger {
         let ledger = self.destination.ledger();
         let not_convertible = self.not_convertible.load(Ordering::Relaxed);
+        let own_not_convertible = self.originated_not_convertible.load(Ordering::Relaxed);
         let dropped = ledger
             .dropped
             .iter()
             .map(|(reason, frames)| (reason.label(), frames));
         SinkLedger {
             offered: ledger.offered + not_convertible,
-            originated: ledger.originated,
+            originated: ledger.originated + own_not_convertible,
             carried_over: ledger.carried_over,
             delivered: ledger.delivered,
             queued: ledger.queued,
             spooled: ledger.spooled,
             dropped: dropped
-                .chain([(NOT_CONVERTIBLE, not_convertible)])
+                .chain([(NOT_CONVERTIBLE, not_convertible + own_not_convertible)])
                 .collect(),
         }
     }

@@ -1,0 +1,123 @@
+//! `/api/v1/traces` and `/api/v1/capture`: traces and the capture switch of a running node.
+//!
+//! Bodies must be `application/json`: a page elsewhere cannot send that here without asking first, and is
+//! never allowed to.
+
+use axum::{
+    Json,
+    extract::{Path, State, rejection::JsonRejection},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{problem::Problem, server::Shared};
+use crate::{
+    node::TraceError,
+    tracer::{StartError, StartRequest, TraceStatus},
+};
+
+/// All traces of a node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TraceList {
+    /// Configured ones first.
+    pub traces: Vec<TraceStatus>,
+    /// Whether started ones go on after a restart.
+    pub durable: bool,
+}
+
+/// Whether frames are taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaptureSwitch {
+    /// On or off.
+    pub on: bool,
+}
+
+pub(super) async fn list(State(shared): State<Shared>) -> Json<TraceList> {
+    let node = &shared.node;
+    Json(TraceList {
+        traces: node.traces(),
+        durable: node.state().directory().is_some(),
+    })
+}
+
+pub(super) async fn start(
+    State(shared): State<Shared>,
+    request: Result<Json<StartRequest>, JsonRejection>,
+) -> Response {
+    let Json(request) = match request {
+        Ok(request) => request,
+        Err(rejection) => return unreadable(&rejection),
+    };
+    match shared.node.start_trace(request).await {
+        Ok(status) => (StatusCode::CREATED, Json(status)).into_response(),
+        Err(error) => refused(&error),
+    }
+}
+
+pub(super) async fn stop(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
+    match shared.node.stop_trace(&id).await {
+        Ok(status) => Json(status).into_response(),
+        Err(error) => refused(&error),
+    }
+}
+
+pub(super) async fn capture(State(shared): State<Shared>) -> Json<CaptureSwitch> {
+    Json(CaptureSwitch {
+        on: shared.node.pipeline().is_capturing(),
+    })
+}
+
+pub(super) async fn switch_capture(
+    State(shared): State<Shared>,
+    switch: Result<Json<CaptureSwitch>, JsonRejection>,
+) -> Response {
+    let Json(switch) = match switch {
+        Ok(switch) => switch,
+        Err(rejection) => return unreadable(&rejection),
+    };
+    match shared.node.switch_capture(switch.on).await {
+        Ok(()) => Json(switch).into_response(),
+        Err(error) => refused(&error),
+    }
+}
+
+fn unreadable(rejection: &JsonRejection) -> Response {
+    Problem::new(
+        rejection.status(),
+        "/problems/body",
+        "body not understood",
+        rejection.body_text(),
+    )
+    .into_response()
+}
+
+fn refused(error: &TraceError) -> Response {
+    let (status, kind, title) = match error {
+        TraceError::Start(StartError::Taken(_)) | TraceError::Configured(_) => {
+            (StatusCode::CONFLICT, "/problems/trace-taken", "name taken")
+        }
+        TraceError::Start(StartError::TooMany) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "/problems/traces",
+            "too many traces",
+        ),
+        TraceError::Start(_) => (
+            StatusCode::BAD_REQUEST,
+            "/problems/trace",
+            "trace not understood",
+        ),
+        TraceError::Unknown(_) => (
+            StatusCode::NOT_FOUND,
+            "/problems/trace-unknown",
+            "no such trace",
+        ),
+        TraceError::State(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "/problems/state",
+            "not kept",
+        ),
+    };
+    Problem::new(status, kind, title, crate::node::spelled(error)).into_response()
+}
