@@ -157,6 +157,15 @@ fn live_messages_arrive_as_events_for_those_that_the_query_fits() {
     assert_eq!(message["sip"]["call_id"], "wanted@live", "{message:#}");
     assert_eq!(message["listener"], "tcp");
     assert_eq!(message["agent"], "127.0.0.1");
+    let connection = serde_json::json!({
+        "proto_family": "AF_INET",
+        "proto_id": "hep_tcp",
+        "src_ip": "127.0.0.1",
+        "src_port": agent.local_address().port(),
+        "dst_ip": "127.0.0.1",
+        "dst_port": node.listener("tcp").port(),
+    });
+    assert_eq!(message["hep_net"], connection);
 }
 
 #[test]

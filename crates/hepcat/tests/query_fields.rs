@@ -287,6 +287,7 @@ fn an_unparsable_frame_is_known_by_where_it_came_from_and_that_it_is_one() {
         "type:unparsable",
         "type:(sip, unparsable)",
         "listener:edge-1 agent:10.1.0.0/16",
+        "hep_net_proto:hep_udp hep_net_src:10.1.2.3:40000 hep_net_dst:10.9.9.9:9060",
         "NOT method:OPTIONS",
         "type:*",
     ] {
@@ -298,6 +299,9 @@ fn an_unparsable_frame_is_known_by_where_it_came_from_and_that_it_is_one() {
         "type!=unparsable",
         "HEP3",
         "payload:*",
+        "hep_net_proto:hep_tcp",
+        "hep_net_src:10.9.9.9",
+        "hep_net_dst:\":9061\"",
         "version:*",
         "method:*",
         "agent:10.2.0.0/16",
@@ -331,6 +335,21 @@ fn a_compressed_payload_is_looked_into_once_it_is_inflated() {
     let inflated = payload.inflate(InflateLimit::default()).unwrap();
     let view = MessageView::new(&envelope, LISTENER).with_payload(&inflated);
     assert!(asked.matches(&view));
+}
+
+#[test]
+fn the_hep_connection_is_told_from_what_was_captured() {
+    let envelope = made();
+    for (text, expected) in [
+        ("hep_net_src:10.1.0.0/16 hep_net_dst:10.9.9.9:9060", true),
+        ("hep_net_proto:(hep_udp, hep_tls)", true),
+        ("hep_net_proto:hep_tcp", false),
+        ("hep_net_src:2001:db8::9", false),
+        ("src:10.1.2.3", false),
+    ] {
+        assert_eq!(fits(text, &envelope), expected, "{text}");
+        assert!(!query(text).needs_sip());
+    }
 }
 
 #[test]

@@ -12,6 +12,12 @@ pub enum Field {
     Listener,
     /// Address of the peer that sent the frame.
     Agent,
+    /// Transport that the frame came over: `hep_udp`, `hep_tcp` or `hep_tls`.
+    NetProtocol,
+    /// Address and port of the peer that sent the frame.
+    NetSource,
+    /// Address and port of ours that the frame was sent to.
+    NetDestination,
     /// HEP protocol type (chunk 0x000b), or that the frame did not decode.
     Type,
     /// HEP version: 1, 2 or 3.
@@ -138,7 +144,7 @@ pub(super) const URI_SCHEMES: [&str; 3] = ["sip", "sips", "tel"];
 const HEADER_PREFIX: &str = "header.";
 
 /// Every field but `header.NAME`, in the order of the documentation.
-pub static FIELDS: [FieldEntry; 19] = [
+pub static FIELDS: [FieldEntry; 22] = [
     FieldEntry {
         name: "listener",
         field: Field::Listener,
@@ -156,6 +162,33 @@ pub static FIELDS: [FieldEntry; 19] = [
         scope: Scope::Message,
         synonyms: &["peer", "sender"],
         summary: "address of the agent that sent it",
+    },
+    FieldEntry {
+        name: "hep_net_proto",
+        field: Field::NetProtocol,
+        kind: Kind::Text,
+        needs: Needs::Origin,
+        scope: Scope::Message,
+        synonyms: &["hep_net", "proto_id"],
+        summary: "transport that it came over: hep_udp, hep_tcp, hep_tls",
+    },
+    FieldEntry {
+        name: "hep_net_src",
+        field: Field::NetSource,
+        kind: Kind::Endpoint,
+        needs: Needs::Origin,
+        scope: Scope::Message,
+        synonyms: &["hep_src"],
+        summary: "address and port of the peer that sent it",
+    },
+    FieldEntry {
+        name: "hep_net_dst",
+        field: Field::NetDestination,
+        kind: Kind::Endpoint,
+        needs: Needs::Origin,
+        scope: Scope::Message,
+        synonyms: &["hep_dst"],
+        summary: "address and port of ours that it was sent to",
     },
     FieldEntry {
         name: "type",

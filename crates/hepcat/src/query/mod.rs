@@ -39,6 +39,7 @@ pub use ast::{Endpoint, Expr, Glob, Interval, Network, Pattern, Piece, Test};
 pub use error::{Found, Problem, QueryError};
 pub use field::{FIELDS, Field, FieldEntry, HEADER_SUMMARY, Kind, Needs, Scope};
 pub use subject::{Subject, Value};
+pub(crate) use view::net_protocol;
 pub use view::{MessageView, UnparsableView};
 
 /// Longest query, octets. Queries come from outside; a bar or a configuration line holds far less.

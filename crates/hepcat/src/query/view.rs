@@ -1,8 +1,8 @@
 //! Frames as subjects: what a query sees of a message, and of one that did not decode.
 
-use std::{cell::OnceCell, time::UNIX_EPOCH};
+use std::{cell::OnceCell, net::SocketAddr, time::UNIX_EPOCH};
 
-use hepcat_net::{Envelope, Origin, Unparsable};
+use hepcat_net::{Envelope, Origin, Transport, Unparsable};
 use hepcat_sip::{Scan, Uri};
 use hepcat_wire::{Payload, trim_nul};
 
@@ -103,7 +103,11 @@ impl Subject for MessageView<'_> {
             number.is_some_and(|number| fits(Value::Number(number)))
         };
         match field {
-            Field::Listener | Field::Agent => {
+            Field::Listener
+            | Field::Agent
+            | Field::NetProtocol
+            | Field::NetSource
+            | Field::NetDestination => {
                 any_of_origin(&self.envelope.origin, self.listener, field, fits)
             }
             Field::Type => number(message.protocol_type().map(|t| i64::from(t.0)), fits),
@@ -184,8 +188,24 @@ fn any_of_origin(origin: &Origin, listener: &str, field: &Field, fits: Fits<'_>)
     match field {
         Field::Listener => fits(Value::Text(listener.as_bytes())),
         Field::Agent => fits(Value::Address(origin.peer.ip().to_canonical())),
+        Field::NetProtocol => fits(Value::Text(net_protocol(origin.transport).as_bytes())),
+        Field::NetSource => fits(end_of(origin.peer)),
+        Field::NetDestination => fits(end_of(origin.local)),
         _ => false,
     }
+}
+
+/// The transport as a socket of the configuration begins.
+pub(crate) fn net_protocol(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Tcp => "hep_tcp",
+        Transport::Tls => "hep_tls",
+        _ => "hep_udp",
+    }
+}
+
+fn end_of(address: SocketAddr) -> Value<'static> {
+    Value::Endpoint(Some(address.ip().to_canonical()), Some(address.port()))
 }
 
 fn any_end(address: Option<std::net::IpAddr>, port: Option<u16>, fits: Fits<'_>) -> bool {

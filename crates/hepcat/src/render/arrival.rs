@@ -18,10 +18,12 @@ pub fn arrival_json(
     match arrival {
         Arrival::Message(envelope) => {
             let receipt = Receipt::new(envelope.received_at, listener, &agent).with_clock(clock);
+            let receipt = receipt.over(&envelope.origin);
             json_message(&envelope.message, Some(&receipt), contents)
         }
         Arrival::Unparsable(unparsable) => {
             let receipt = Receipt::new(unparsable.received_at, listener, &agent);
+            let receipt = receipt.over(&unparsable.origin);
             json_fault(&unparsable.error, &unparsable.frame, Some(&receipt))
         }
         _ => Value::Null,

@@ -3,14 +3,16 @@
 use std::{
     borrow::Cow,
     io::{self, Write},
+    net::SocketAddr,
 };
 
+use hepcat_net::Origin;
 use hepcat_wire::{DecodeError, InflateLimit, Message, Payload, TimeSource, Version, sniff};
 use serde::Serialize;
 use serde_json::{Map, Value, ser::Formatter};
 use sha2::{Digest, Sha256};
 
-use crate::agents::ClockFault;
+use crate::{agents::ClockFault, query::net_protocol};
 
 use super::{
     Receipt, arrival_of,
@@ -158,6 +160,27 @@ fn put_receipt(object: &mut Map<String, Value>, receipt: Option<&Receipt<'_>>) {
     put(object, "received_at", Some(rfc3339(receipt.arrival())));
     put(object, "listener", Some(receipt.listener));
     put(object, "agent", Some(receipt.agent));
+    if let Some(origin) = receipt.origin {
+        object.insert("hep_net".to_owned(), net_object(origin));
+    }
+}
+
+/// What the original's `$hep_net` holds: the connection that HEP came over, not what was captured.
+fn net_object(origin: &Origin) -> Value {
+    let ip = |end: SocketAddr| end.ip().to_canonical();
+    let family = if ip(origin.peer).is_ipv4() {
+        "AF_INET"
+    } else {
+        "AF_INET6"
+    };
+    let mut net = Map::new();
+    put(&mut net, "proto_family", Some(family));
+    put(&mut net, "proto_id", Some(net_protocol(origin.transport)));
+    put(&mut net, "src_ip", Some(ip(origin.peer).to_string()));
+    put(&mut net, "src_port", Some(origin.peer.port()));
+    put(&mut net, "dst_ip", Some(ip(origin.local).to_string()));
+    put(&mut net, "dst_port", Some(origin.local.port()));
+    Value::Object(net)
 }
 
 fn put_time<B: AsRef<[u8]>>(

@@ -15,6 +15,7 @@ mod text;
 
 use std::time::{Duration, SystemTime};
 
+use hepcat_net::Origin;
 use jiff::Timestamp;
 
 use crate::agents::ClockBounds;
@@ -37,6 +38,8 @@ pub struct Receipt<'a> {
     pub agent: &'a str,
     /// What is believed of agents' clocks.
     pub clock: ClockBounds,
+    /// The HEP connection that it came over, where that is known.
+    pub origin: Option<&'a Origin>,
 }
 
 impl<'a> Receipt<'a> {
@@ -48,6 +51,7 @@ impl<'a> Receipt<'a> {
             listener,
             agent,
             clock: ClockBounds::default(),
+            origin: None,
         }
     }
 
@@ -55,6 +59,13 @@ impl<'a> Receipt<'a> {
     #[must_use]
     pub fn with_clock(self, clock: ClockBounds) -> Self {
         Self { clock, ..self }
+    }
+
+    /// The same with the HEP connection.
+    #[must_use]
+    pub fn over(mut self, origin: &'a Origin) -> Self {
+        self.origin = Some(origin);
+        self
     }
 
     /// Time of arrival since 1970.
