@@ -10,6 +10,7 @@ mod destinations;
 mod doctor;
 mod exit;
 mod node;
+mod route;
 mod run;
 mod send;
 mod tail;
@@ -39,6 +40,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Tries a script over a capture.
+    Route(route::RouteArgs),
     /// Runs the node (also what hepcat does when no command is given).
     Run(run::RunArgs),
     /// Shows who sends to a running node; accepts and refuses agents.
@@ -70,7 +73,8 @@ pub(crate) fn run() -> ExitCode {
         .command
         .unwrap_or_else(|| Command::Run(run::RunArgs::default()));
     let usual = match command {
-        Command::Run(_) => "info",
+        // A script that is tried shows what it logs.
+        Command::Run(_) | Command::Route(_) => "info",
         _ => "error",
     };
     telemetry::start(arguments.log_format, usual, arguments.verbose);
@@ -80,6 +84,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(check) => check::run(&check),
         Command::Convert(convert) => convert::run(&convert),
         Command::Decode(decode) => decode::run(&decode),
+        Command::Route(route) => route::run(&route),
         Command::Run(run) => wait_for(run::run(run)),
         Command::Destinations(destinations) => wait_for(destinations::run(destinations)),
         Command::Doctor(doctor) => wait_for(doctor::run(doctor)),

@@ -94,7 +94,13 @@ impl Fault {
         &self.remedy
     }
 
-    /// Octet at which the fault begins: the order in which faults are shown, those of no place last.
+    /// The order in which faults are shown: by file and place, those of no file last.
+    fn order(&self) -> (bool, Option<&Path>, usize) {
+        let file = self.file();
+        (file.is_none(), file, self.offset())
+    }
+
+    /// Octet at which the fault begins; those of no place come last.
     fn offset(&self) -> usize {
         let place = self.mark.place.as_ref();
         place.map_or(usize::MAX, |(_, span)| span.start)
@@ -206,7 +212,8 @@ impl Faults {
     /// # Errors
     /// All of `faults`, sorted by their place.
     pub fn check(mut faults: Vec<Fault>) -> Result<(), Self> {
-        faults.sort_by_key(Fault::offset);
+        // Faults of a script stand together, not among those of the configuration.
+        faults.sort_by(|a, b| a.order().cmp(&b.order()));
         if faults.is_empty() {
             Ok(())
         } else {

@@ -15,7 +15,7 @@ use super::{
     mark::Source,
     reader::{Bare, Table},
 };
-use crate::lua::{Script, ScriptNames};
+use crate::lua::{Script, ScriptError, ScriptNames};
 
 /// Script workers where the configuration names no number: one for each core, but no more than this. A
 /// script costs little beside the rest of a message's way.
@@ -96,6 +96,11 @@ impl Config {
             )
         });
         script.compile(&names).map(Some)
+    }
+
+    /// Puts another script in the place of the configured one.
+    pub(crate) fn set_script(&mut self, script: ScriptFile) {
+        self.lua.script = Some(Marked::built_in(script));
     }
 
     /// What a script may name.
@@ -214,6 +219,13 @@ impl ScriptFile {
             };
             faults.iter().map(fault).collect()
         })
+    }
+
+    /// A fault of a script that cannot be executed.
+    pub(crate) fn failure(&self, error: &ScriptError) -> Fault {
+        let line = usize::try_from(error.line().unwrap_or(1)).unwrap_or(1);
+        let remedy = "the script must come to its end within the limits of [lua]";
+        self.fault(line, 1, error.message(), remedy)
     }
 
     /// A fault at a line and column in characters, both counted from 1. Places that the text does not have

@@ -1,6 +1,6 @@
 //! What is right but should not go unsaid.
 
-use super::{Config, Destination, QUEUE_FRAMES};
+use super::{Config, Destination, HepRoute, QUEUE_FRAMES};
 
 impl Config {
     /// Sentences that start-up logs and `hepcat check` prints: a default that is not the module's, and what makes a
@@ -34,6 +34,14 @@ impl Config {
             notes.push(format!(
                 "TLS to {names} is insecure: any certificate is accepted, so anybody on the way can read and change \
                  what is sent"
+            ));
+        }
+        if let HepRoute::Named(name) = self.hep.first_route()
+            && self.lua.script.is_none()
+        {
+            notes.push(format!(
+                "hep_route names `{name}`, and there is no [lua] script that could have it: messages go where \
+                 static routes send them"
             ));
         }
         let asked = |route: &super::Route| route.asks_script.is_some();

@@ -12,6 +12,8 @@ mod prepare;
 mod report;
 mod tracing;
 
+pub(crate) use prepare::{compile_routes, sink_names};
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,

@@ -124,11 +124,7 @@ fn prepare_script(
         .ok()??;
     let setup = ScriptSetup::new(script, config, sink_names(config));
     IdleScripts::new(setup, kept)
-        .map_err(|error| {
-            let line = usize::try_from(error.line().unwrap_or(1)).unwrap_or(1);
-            let remedy = "the script must come to its end within the limits of [lua]";
-            faults.push(file.fault(line, 1, error.message(), remedy));
-        })
+        .map_err(|error| faults.push(file.failure(&error)))
         .ok()
 }
 

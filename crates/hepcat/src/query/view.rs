@@ -68,6 +68,12 @@ impl<'a> MessageView<'a> {
         self
     }
 
+    /// The payload as it is looked at: not compressed. `None` where there is none, or it cannot be inflated.
+    #[must_use]
+    pub fn payload(&self) -> Option<&'a [u8]> {
+        self.payload
+    }
+
     /// The scan of the payload, made now if it was not before; `None` where the payload is not SIP.
     #[must_use]
     pub fn sip(&self) -> Option<&Scan<'a>> {

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use hepcat_net::trace::{Format, Mode, PackError, PackRequest, pack};
 use hepcat_wire::Version;
 
+use super::{Asker, ScriptState};
 use crate::{
     config::{Config, KeyPolicy},
-    lua::{Limits, Originated, Script},
+    lua::{Limits, Originated, Script, ScriptError},
     route::SinkId,
 };
 
@@ -59,6 +60,19 @@ impl ScriptSetup {
             senders: senders.collect(),
             format: format(&config.hep),
         }
+    }
+
+    /// A Lua with the script executed in it.
+    ///
+    /// # Errors
+    /// What keeps it from being executed.
+    pub fn asker(&self, state: &ScriptState) -> Result<Asker, ScriptError> {
+        Asker::new(
+            &self.script,
+            Arc::clone(state.shared()),
+            self.limits,
+            Arc::clone(state.transactions()),
+        )
     }
 
     /// Whether reports have the fields of HOMER 5.

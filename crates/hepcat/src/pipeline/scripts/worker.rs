@@ -103,7 +103,7 @@ impl Worker {
         state: &Arc<ScriptState>,
     ) -> Result<Self, ScriptError> {
         Ok(Self {
-            asker: Some(new_asker(setup, state)?),
+            asker: Some(setup.asker(state)?),
             setup: Arc::clone(setup),
             state: Arc::clone(state),
             outcome: ScriptOutcome::default(),
@@ -145,7 +145,7 @@ impl Worker {
     fn ask(&mut self, task: &Task) -> (Ruling, Option<Box<Extras>>) {
         let asker = match &mut self.asker {
             Some(asker) => asker,
-            gone => match new_asker(&self.setup, &self.state) {
+            gone => match self.setup.asker(&self.state) {
                 Ok(asker) => gone.insert(asker),
                 Err(error) => {
                     self.state.failed(self.setup.script.name(), &error);
@@ -254,15 +254,6 @@ impl Worker {
             .map(|sink| (sink, frame.clone()))
             .collect()
     }
-}
-
-fn new_asker(setup: &ScriptSetup, state: &ScriptState) -> Result<Asker, ScriptError> {
-    Asker::new(
-        &setup.script,
-        Arc::clone(state.shared()),
-        setup.limits,
-        Arc::clone(state.transactions()),
-    )
 }
 
 /// The message as it goes on. The engine only gives out frames that decode.
