@@ -10,10 +10,11 @@ use std::{
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use hepcat_testkit::hostile::Siege;
 
 use crate::{
     bench,
-    cargo::{cargo, root, succeeds},
+    cargo::{cargo, root, succeeds, target_directory},
     table,
 };
 
@@ -24,6 +25,9 @@ pub(crate) struct LongArgs {
     /// Seconds: of each fuzz target (600), of the soak (3600), of each fault (60).
     #[arg(long)]
     seconds: Option<u64>,
+    /// Minutes of hostile input.
+    #[arg(long, default_value_t = 60)]
+    minutes: u64,
     /// Cases of each property test.
     #[arg(long, default_value_t = 100_000)]
     cases: u64,
@@ -38,6 +42,8 @@ enum LongSuite {
     Property,
     /// Every fuzz target.
     Fuzz,
+    /// Everything that strangers can send, for an hour: nothing grows, nothing panics, good agents are served.
+    Hostile,
     /// The node under half load for an hour: no loss, and memory that does not grow.
     Soak,
     /// Every fault of a collector for a minute each, and how long the sender's writes took.
@@ -60,8 +66,45 @@ pub(crate) fn run(arguments: &LongArgs) -> Result<bool> {
             arguments.target.as_deref(),
         ),
         LongSuite::Faults => faults(arguments.seconds.unwrap_or(60)),
+        LongSuite::Hostile => hostile(Duration::from_secs(arguments.minutes * 60)),
         LongSuite::Soak => bench::soak(Duration::from_secs(arguments.seconds.unwrap_or(3600))),
     }
+}
+
+/// How much more memory the last quarter may take than the second.
+const GROWTH: u64 = 8 << 20;
+
+/// A siege of a release build with 10,000 connections; prints memory, descriptors and the ledger at the end.
+fn hostile(duration: Duration) -> Result<bool> {
+    if !succeeds(&mut cargo(&["build", "--release", "--package", "hepcat"]))? {
+        return Ok(false);
+    }
+    let seed = std::process::id().into();
+    println!("hostile input for {duration:?}, seed {seed}");
+    let mut siege = Siege::new(duration, seed);
+    siege.connections = 10_000;
+    siege.talkative = true;
+    let outcome = siege.run(&target_directory()?.join("release/hepcat"))?;
+    print!("{outcome}");
+    let panicked = outcome.output.contains("panicked");
+    let grew = outcome.late.saturating_sub(outcome.early);
+    let served = outcome.good.iter().all(|(name, sent, arrived)| {
+        let may_lose = if name.starts_with("udp") {
+            outcome.kernel_drops
+        } else {
+            0
+        };
+        *sent > 0 && sent.saturating_sub(*arrived) <= may_lose
+    });
+    let closed = outcome.after.descriptors <= outcome.before.descriptors + 16;
+    let balanced = outcome.status["ledger"]["unaccounted"] == 0;
+    println!(
+        "ended well: {}, panicked: {panicked}, grew by {} KiB, good agents served: {served}, \
+         descriptors given back: {closed}, ledger balanced: {balanced}",
+        outcome.ended_well,
+        grew / 1024
+    );
+    Ok(outcome.ended_well && !panicked && grew <= GROWTH && served && closed && balanced)
 }
 
 fn property(cases: u64) -> Result<bool> {

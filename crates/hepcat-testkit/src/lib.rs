@@ -28,6 +28,7 @@ mod ca;
 mod collector;
 mod dns;
 pub mod frame;
+pub mod hostile;
 pub mod load;
 mod node;
 mod proxy;

@@ -247,7 +247,7 @@ fn an_agent_is_recorded_with_what_it_says_of_itself() {
     sbc.send(&told(SystemTime::now(), "sbc-old"));
     let _first = settled(&node, 1);
     sbc.send(&told(SystemTime::now(), "sbc-1"));
-    sbc.send(&frame::sip_v2(&frame::sip_options("v2@x")));
+    sbc.send(&frame::sip_v2(frame::sip_options("v2@x")));
     sbc.send(b"rubbish");
     Agent::new(&node, 3).send(&told(SystemTime::now(), "sbc-2"));
     let _all = settled(&node, 5);
@@ -382,8 +382,11 @@ fn invented_agents_do_not_flood_the_log() {
         HEPCAT,
         &node_text(&collector, "unknown_agents = \"refuse\""),
     );
+    let to = Agent::new(&node, 2).to;
     for last in 2..=250 {
-        Agent::new(&node, last).send(&message("one@each"));
+        let address = IpAddr::from(Ipv4Addr::new(127, 0, 0, last));
+        let socket = UdpSocket::bind((address, 0)).expect("an address of loopback");
+        Agent { socket, to }.send(&message("one@each"));
     }
     let _all = settled(&node, 249);
     let output = node.output();

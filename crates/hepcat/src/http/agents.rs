@@ -52,7 +52,7 @@ pub(super) async fn list(
     agents.retain(|agent| {
         (parameters.state.is_empty() || agent.state == parameters.state) && query.matches(agent)
     });
-    agents.sort_by(|a, b| order(a).cmp(&order(b)));
+    agents.sort_by_key(order);
     Json(AgentListing {
         agents,
         decisions: shared.node.agent_decisions(),

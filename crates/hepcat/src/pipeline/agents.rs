@@ -73,8 +73,6 @@ pub struct AgentEntry {
     pulse: Pulse,
     /// Frames and octets of earlier runs of the process.
     before: (u64, u64),
-    /// Reasons of refusal that the log has told of it, one bit each.
-    told: u16,
 }
 
 impl AgentEntry {
@@ -176,6 +174,8 @@ pub(super) struct AgentTable {
     strangers: usize,
     /// Capture agent IDs told apart, of each address.
     ids: HashMap<IpAddr, u16, foldhash::fast::RandomState>,
+    /// Reasons of refusal that the log has told of each address, one bit each.
+    told: HashMap<IpAddr, u16, foldhash::fast::RandomState>,
     /// Of earlier runs, until they are seen again.
     remembered: HashMap<AgentKey, AgentRecord>,
 }
@@ -240,7 +240,6 @@ impl AgentTable {
             connections_refused: 0,
             pulse: Pulse::new(place.at),
             before: (0, 0),
-            told: 0,
         };
         if let Some(record) = record {
             entry.first_seen = record.first_seen.min(place.at);
@@ -308,7 +307,7 @@ impl AgentTable {
     }
 
     /// Counts a connection that was refused for its address.
-    pub(super) fn connection_refused(&mut self, place: Place, reason: Refused) -> AgentIndex {
+    pub(super) fn connection_refused(&mut self, place: Place, reason: Refused) {
         let standing = Standing::Refused(reason);
         let index = match self.index.get(&place.key) {
             Some(index) => *index,
@@ -318,7 +317,6 @@ impl AgentTable {
         entry.standing = standing;
         entry.last_seen = place.at;
         entry.connections_refused += 1;
-        index
     }
 
     /// Counts what was decided about one frame of this agent.
@@ -332,9 +330,12 @@ impl AgentTable {
         self.entries[index.0].standing = standing;
     }
 
-    /// Whether the log has not told yet that frames of this agent are refused for this reason.
-    pub(super) fn is_news(&mut self, index: AgentIndex, reason: Refused) -> bool {
-        let told = &mut self.entries[index.0].told;
+    /// Whether the log has not told yet that frames from this address are refused for this reason.
+    pub(super) fn is_news(&mut self, address: IpAddr, reason: Refused) -> bool {
+        if self.told.len() >= MAX_AGENTS && !self.told.contains_key(&address) {
+            return false;
+        }
+        let told = self.told.entry(address).or_default();
         let bit = 1 << (reason as u16);
         let news = *told & bit == 0;
         *told |= bit;
@@ -343,9 +344,9 @@ impl AgentTable {
 
     /// An operator has decided about an address: where its agents stand changes with that.
     pub(super) fn decided(&mut self, address: IpAddr, accepted: Option<bool>) {
+        self.told.remove(&address);
         let of_address = |entry: &&mut AgentEntry| entry.key.is_some_and(|k| k.address == address);
         for entry in self.entries.iter_mut().filter(of_address) {
-            entry.told = 0;
             let by_decision = matches!(
                 entry.standing,
                 Standing::Quarantined

@@ -286,7 +286,7 @@ impl Ledger {
             }
             side.settle(Outcome::Refused(refused));
             agents.settle(current.index, Outcome::Refused(refused));
-            if agents.is_news(current.index, refused) {
+            if agents.is_news(seen.key.address, refused) {
                 receipt.notices.push(Notice::frames(refused, &seen));
             }
             false
@@ -320,8 +320,8 @@ impl Ledger {
                 transport,
                 at: SystemTime::now(),
             };
-            let index = state.agents.connection_refused(place, refused);
-            if state.agents.is_news(index, refused) {
+            state.agents.connection_refused(place, refused);
+            if state.agents.is_news(address, refused) {
                 notices.push(Notice::connections(refused, &place));
             }
             refused

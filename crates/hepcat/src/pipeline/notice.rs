@@ -1,4 +1,4 @@
-//! What the log is told of agents that are refused: once for each agent and reason, and never a flood.
+//! What the log is told of agents that are refused: once for each address and reason, and never a flood.
 
 use std::{
     net::IpAddr,

@@ -1,0 +1,292 @@
+//! A node under siege: everything that a stranger can send, beside agents that behave.
+//!
+//! Attackers sit on addresses of loopback of their own and do, for as long as they are told, what they can think of;
+//! good agents sit on another address and send numbered messages over UDP, TCP and TLS, which are counted where
+//! they arrive. Memory and descriptors of the node are read all the while.
+
+mod attackers;
+mod counter;
+mod good;
+mod random;
+
+use std::{
+    fmt, fs, io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use self::{attackers::Targets, counter::Counter, good::Lane};
+use crate::{NodeProcess, TestCa, load::usage};
+
+/// How often the node is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How long the node may take to settle once it is left alone.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a siege is to be.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Siege {
+    /// How long it lasts.
+    pub duration: Duration,
+    /// What is random follows from this.
+    pub seed: u64,
+    /// Connections that are tried to be held at once.
+    pub connections: usize,
+    /// Prints a line every minute.
+    pub talkative: bool,
+}
+
+impl Siege {
+    /// A siege of this length with 300 connections.
+    #[must_use]
+    pub fn new(duration: Duration, seed: u64) -> Self {
+        Self {
+            duration,
+            seed,
+            connections: 300,
+            talkative: false,
+        }
+    }
+}
+
+/// One look at the node from outside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Look {
+    /// Resident octets.
+    pub resident: u64,
+    /// Open descriptors.
+    pub descriptors: usize,
+}
+
+/// What was seen.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// Before anything came.
+    pub before: Look,
+    /// The most resident octets in the second quarter of the siege.
+    pub early: u64,
+    /// The most resident octets in the last quarter.
+    pub late: u64,
+    /// The most descriptors during the siege.
+    pub descriptors: usize,
+    /// After the attackers had gone.
+    pub after: Look,
+    /// Of each good agent: its name, messages sent, messages that arrived.
+    pub good: Vec<(&'static str, u64, u64)>,
+    /// Datagrams that the kernel dropped; those of good agents may be among them.
+    pub kernel_drops: u64,
+    /// `/api/v1/status` at the end, when nothing came any more.
+    pub status: serde_json::Value,
+    /// Everything that the node wrote, its last 10,000 lines.
+    pub output: String,
+    /// How it ended when it was told to.
+    pub ended_well: bool,
+}
+
+impl Siege {
+    /// Besieges a node of `binary`.
+    ///
+    /// # Errors
+    /// When the node does not start, or something of ours fails.
+    pub fn run(&self, binary: &Path) -> io::Result<Outcome> {
+        let ca = TestCa::new();
+        let counter = Counter::start()?;
+        let mut node = NodeProcess::try_start(binary, &config(&ca, counter.address()))?;
+        let before = look(&node)?;
+        let over = Arc::new(AtomicBool::new(false));
+        let targets = Targets::of(&node);
+        let good: Vec<_> = [Lane::Udp, Lane::Tcp, Lane::Tls, Lane::Keyed]
+            .into_iter()
+            .map(|lane| lane.start(&targets, &ca, Arc::clone(&over)))
+            .collect::<io::Result<_>>()?;
+        let attackers = attackers::start(self, &targets, &ca, &over);
+        let (early, late, descriptors) = self.watch(&node)?;
+        over.store(true, Relaxed);
+        for attacker in attackers {
+            attacker
+                .join()
+                .map_err(|_| io::Error::other("an attacker's thread died"))?;
+        }
+        let mut lanes = Vec::new();
+        for lane in good {
+            let sent = lane
+                .join()
+                .map_err(|_| io::Error::other("a good agent's thread died"))??;
+            lanes.push(sent);
+        }
+        let status = settle(&node);
+        let after = look(&node)?;
+        node.terminate();
+        let ended_well = node.wait_for_exit().success();
+        let arrived = counter.finish();
+        Ok(Outcome {
+            before,
+            early,
+            late,
+            descriptors,
+            after,
+            good: lanes
+                .into_iter()
+                .map(|(lane, sent)| (lane.name(), sent, arrived[lane as usize]))
+                .collect(),
+            kernel_drops: kernel_drops(&status),
+            status,
+            output: node.output(),
+            ended_well,
+        })
+    }
+
+    /// Reads memory and descriptors until the siege is over: most in the second quarter, most in the last, most
+    /// descriptors.
+    fn watch(&self, node: &NodeProcess) -> io::Result<(u64, u64, usize)> {
+        let (began, mut said) = (Instant::now(), 0);
+        let (mut early, mut late, mut descriptors) = (0, 0, 0);
+        while began.elapsed() < self.duration {
+            thread::sleep(LOOK.min(self.duration / 20));
+            let seen = look(node)?;
+            let quarter = began.elapsed().as_secs_f64() / self.duration.as_secs_f64() * 4.0;
+            if (1.0..2.0).contains(&quarter) {
+                early = early.max(seen.resident);
+            } else if quarter >= 3.0 {
+                late = late.max(seen.resident);
+            }
+            descriptors = descriptors.max(seen.descriptors);
+            let minutes = began.elapsed().as_secs() / 60;
+            if self.talkative && minutes > said {
+                said = minutes;
+                say(minutes, &seen);
+            }
+        }
+        Ok((early, late, descriptors))
+    }
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "an hour without a sign of life is long"
+)]
+fn say(minutes: u64, seen: &Look) {
+    println!(
+        "{minutes:>4} min  {:>7} KiB resident  {:>5} descriptors",
+        seen.resident / 1024,
+        seen.descriptors
+    );
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kib = |octets: u64| octets / 1024;
+        writeln!(
+            f,
+            "memory       {} KiB before, at most {} early and {} late, {} after",
+            kib(self.before.resident),
+            kib(self.early),
+            kib(self.late),
+            kib(self.after.resident)
+        )?;
+        writeln!(
+            f,
+            "descriptors  {} before, at most {}, {} after",
+            self.before.descriptors, self.descriptors, self.after.descriptors
+        )?;
+        for (name, sent, arrived) in &self.good {
+            writeln!(f, "good agent   {name}: {sent} sent, {arrived} arrived")?;
+        }
+        writeln!(f, "kernel       {} datagrams dropped", self.kernel_drops)?;
+        writeln!(f, "log          {} lines", self.output.lines().count())?;
+        writeln!(f, "ledger       {}", self.status["ledger"])
+    }
+}
+
+fn look(node: &NodeProcess) -> io::Result<Look> {
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", node.id()))?.count();
+    Ok(Look {
+        resident: usage(node.id())?.resident,
+        descriptors,
+    })
+}
+
+/// Waits until the node has decided about everything and nobody is connected, and gives its status.
+fn settle(node: &NodeProcess) -> serde_json::Value {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let status = node.status();
+        let nobody = status["listeners"].as_array().is_some_and(|listeners| {
+            listeners.iter().all(|one| {
+                let open = &one["connections"]["open"];
+                open.is_null() || open == 0
+            })
+        });
+        let open = &status["ledger"]["unaccounted"];
+        let queued = &status["sinks"][0]["queued"];
+        if (nobody && open == 0 && queued == 0) || Instant::now() > until {
+            return status;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn kernel_drops(status: &serde_json::Value) -> u64 {
+    let listeners = status["listeners"].as_array();
+    let drops = listeners.into_iter().flatten();
+    drops
+        .filter_map(|listener| listener["datagrams"]["kernel_drops"].as_u64())
+        .sum()
+}
+
+/// Short times, so that much happens in a short siege; otherwise what an operator would write.
+fn config(ca: &TestCa, counter: SocketAddr) -> String {
+    let server = ca.localhost();
+    format!(
+        r#"
+[http]
+listen = "127.0.0.1:0"
+[agents]
+messages_per_second = 20000
+[[listener]]
+name = "udp"
+socket = "hep_udp:0.0.0.0:0"
+[[listener]]
+name = "keyed"
+socket = "hep_udp:0.0.0.0:0"
+keys = [{{ secret = "open sesame" }}]
+[[listener]]
+name = "tcp"
+socket = "hep_tcp:0.0.0.0:0"
+message_timeout = "1s"
+idle_timeout = "5s"
+[[listener]]
+name = "tls"
+socket = "hep_tls:0.0.0.0:0"
+message_timeout = "1s"
+idle_timeout = "5s"
+handshake_timeout = "1s"
+tls = {{ cert = "{}", key = "{}" }}
+[[destination]]
+name = "counter"
+socket = "hep_tcp:{counter}"
+[[route]]
+when = "call_id:good-*"
+to = ["counter"]
+[[route]]
+to = []
+"#,
+        server.cert.display(),
+        server.key.display()
+    )
+}
+
+/// An address of loopback.
+fn loopback(last: u8) -> IpAddr {
+    IpAddr::from(Ipv4Addr::new(127, 0, 0, last))
+}
