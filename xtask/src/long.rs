@@ -46,6 +46,8 @@ enum LongSuite {
     Hostile,
     /// The node under half load for an hour: no loss, and memory that does not grow.
     Soak,
+    /// The node killed 50 times under load, in each mode of the spool: nothing is lost that was counted as safe.
+    Kills,
     /// Every fault of a collector for a minute each, and how long the sender's writes took.
     Faults,
 }
@@ -65,6 +67,7 @@ pub(crate) fn run(arguments: &LongArgs) -> Result<bool> {
             arguments.seconds.unwrap_or(600),
             arguments.target.as_deref(),
         ),
+        LongSuite::Kills => kills(),
         LongSuite::Faults => faults(arguments.seconds.unwrap_or(60)),
         LongSuite::Hostile => hostile(Duration::from_secs(arguments.minutes * 60)),
         LongSuite::Soak => bench::soak(Duration::from_secs(arguments.seconds.unwrap_or(3600))),
@@ -136,28 +139,64 @@ fn faults(seconds: u64) -> Result<bool> {
         "--test-threads",
         "1",
     ];
-    let mut child = cargo(&tests)
-        .env("HEPCAT_FAULT_SECONDS", seconds.to_string())
-        .stdout(Stdio::piped())
-        .spawn()?;
     let head = ["fault", "writes", "p50 µs", "p99 µs", "p99.9 µs", "max µs"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
-    if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).lines() {
-            let line = line?;
-            // The harness begins a line with the test's name, and the test goes on in it.
-            match line.split_once("fault\t") {
-                Some((_, figures)) => rows.push(figures.split('\t').map(str::to_owned).collect()),
-                None => println!("{line}"),
-            }
-        }
-    }
-    let passed = child.wait()?.success();
+    let mut command = cargo(&tests);
+    let command = command.env("HEPCAT_FAULT_SECONDS", seconds.to_string());
+    let (passed, rows) = tabled(command, "fault\t", &head)?;
     println!(
         "\nWrites of the sender over TCP, 500 messages per second:\n{}",
         table::render(&rows)
     );
     Ok(passed)
+}
+
+/// The node killed again and again; what came of it as a table.
+fn kills() -> Result<bool> {
+    let tests = [
+        "test",
+        "--release",
+        "-p",
+        "hepcat",
+        "--test",
+        "a_spool_survives_kills",
+        "--",
+        "--nocapture",
+        "--test-threads",
+        "1",
+    ];
+    let head = [
+        "mode",
+        "fsync",
+        "kills",
+        "safe",
+        "arrived",
+        "spooled",
+        "carried over",
+        "twice",
+        "counted",
+        "most in memory",
+    ];
+    let mut command = cargo(&tests);
+    let (passed, rows) = tabled(command.env("HEPCAT_KILLS", "50"), "kills\t", &head)?;
+    println!("\nFrames, summed over all kills:\n{}", table::render(&rows));
+    Ok(passed)
+}
+
+/// Runs tests that print rows of a table, each behind `mark`, and passes on what else they say.
+fn tabled(command: &mut Command, mark: &str, head: &[&str]) -> Result<(bool, Vec<Vec<String>>)> {
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let mut rows = vec![head.iter().map(|&word| word.to_owned()).collect()];
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines() {
+            let line = line?;
+            // The harness begins a line with the test's name, and the test goes on in it.
+            match line.split_once(mark) {
+                Some((_, figures)) => rows.push(figures.split('\t').map(str::to_owned).collect()),
+                None => println!("{line}"),
+            }
+        }
+    }
+    Ok((child.wait()?.success(), rows))
 }
 
 /// libFuzzer wants flags that stable Rust refuses; `RUSTC_BOOTSTRAP` makes the stable compiler accept them.

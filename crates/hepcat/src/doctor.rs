@@ -418,6 +418,12 @@ fn about_spool(
         .destination
         .as_ref()
         .is_some_and(|destination| destination.up);
+    if !spool.open {
+        let sentence =
+            "the spool is not open yet: another process or the destination before has it"
+                .to_owned();
+        return say(Severity::Note, sentence);
+    }
     let share = spool.octets.saturating_mul(100) / spool.max_octets.max(1);
     if sink.spooled == 0 {
         say(

@@ -261,6 +261,8 @@ pub struct DestinationStatus {
 /// What a destination's spool does. The frames in it are `spooled` in the sink's ledger.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SpoolStatus {
+    /// Whether it is open: until then what it holds is not known.
+    pub open: bool,
     /// Octets of its files.
     pub octets: u64,
     /// Octets that they may have.

@@ -155,6 +155,7 @@ fn note_opened(shared: &Shared, config: &SpoolConfig, spool: &Spool, opened: &Op
         view.spooling.counters.last_error = None;
         view.spooling.unread = opened.frames;
         view.spooling.spooled = opened.frames;
+        view.spooling.counters.open = true;
         view.ledger.carried_over += opened.frames;
         view.spooling.counters.set_aside += opened.set_aside.len() as u64;
         note_size(view, spool);

@@ -71,6 +71,7 @@ pub(super) enum SpoolPhase {
 /// What is counted about a spool beside the ledger.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SpoolCounters {
+    pub(super) open: bool,
     pub(super) octets: u64,
     pub(super) files: usize,
     /// Milliseconds since 1970.

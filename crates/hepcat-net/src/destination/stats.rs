@@ -48,6 +48,8 @@ pub struct DestinationStats {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpoolStats {
+    /// Whether it is open: until then what it holds is not known, nor in the ledger.
+    pub open: bool,
     /// Octets of its files.
     pub octets: u64,
     /// Octets that they may have.
@@ -77,6 +79,7 @@ pub struct SpoolStats {
 impl SpoolStats {
     pub(super) fn new(counters: SpoolCounters, config: &SpoolConfig) -> Self {
         Self {
+            open: counters.open,
             octets: counters.octets,
             max_octets: config.max_octets,
             files: counters.files as u64,

@@ -231,6 +231,7 @@ fn about_destination(sink: &DestinationSink, read_at: Timestamp) -> DestinationS
 
 fn about_spool(stats: SpoolStats) -> SpoolStatus {
     SpoolStatus {
+        open: stats.open,
         octets: stats.octets,
         max_octets: stats.max_octets,
         files: stats.files,
