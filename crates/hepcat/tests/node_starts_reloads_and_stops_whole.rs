@@ -67,7 +67,11 @@ fn a_reload_swaps_destinations_and_keeps_listeners_and_counts() {
     assert_eq!(second.wait_for(1).len(), 1);
     assert_eq!(first.count(), 1);
     let status = node.wait_for_status("both accounted for", |status| {
-        status["ledger"]["received"] == 2 && status["ledger"]["unaccounted"] == 0
+        let mut sinks = status["sinks"].as_array().expect("a list").iter();
+        // A frame arrives before it is noted as written.
+        status["ledger"]["received"] == 2
+            && status["ledger"]["unaccounted"] == 0
+            && sinks.all(|sink| sink["queued"] == 0)
     });
     let sinks = status["sinks"].as_array().expect("a list");
     for name in ["a", "b"] {

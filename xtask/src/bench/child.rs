@@ -48,6 +48,9 @@ pub(crate) struct SinkArgs {
     transport: Transport,
     #[arg(long, default_value_t = 1)]
     lanes: usize,
+    /// Port of the first lane.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
     #[arg(long, requires = "key")]
     cert: Option<PathBuf>,
     #[arg(long)]
@@ -75,6 +78,7 @@ pub(crate) fn generate(arguments: &GenArgs) -> Result<bool> {
 pub(crate) fn receive(arguments: &SinkArgs) -> Result<bool> {
     let mut config = SinkConfig::new(arguments.transport);
     config.lanes = arguments.lanes;
+    config.port = arguments.port;
     config.identity = arguments
         .cert
         .clone()
@@ -109,8 +113,19 @@ impl SinkProcess {
         command.arg("--lanes").arg(lanes.to_string());
         command.arg("--cert").arg(&identity.cert);
         command.arg("--key").arg(&identity.key);
+        Self::spawn(core, &mut command)
+    }
+
+    /// One lane over TCP, at this address of loopback.
+    pub(super) fn start_at(core: usize, address: SocketAddr) -> Result<Self> {
+        let mut command = this_program("sink", Transport::Tcp)?;
+        command.arg("--port").arg(address.port().to_string());
+        Self::spawn(core, &mut command)
+    }
+
+    fn spawn(core: usize, command: &mut Command) -> Result<Self> {
         command.stdin(Stdio::piped());
-        let mut child = spawn_on(core, &mut command)?;
+        let mut child = spawn_on(core, command)?;
         let to = child.stdin.take().context("standard input is piped")?;
         let output = child.stdout.take().context("standard output is piped")?;
         let mut from = BufReader::new(output);

@@ -8,6 +8,7 @@ mod priority;
 mod relay;
 mod run;
 mod soak;
+mod spool;
 
 use std::{
     env,
@@ -30,6 +31,8 @@ pub(crate) enum BenchCommand {
     Relay(relay::RelayArgs),
     /// What generator and sink carry without the node.
     Ceiling(CeilingArgs),
+    /// Receiving into the spool and replaying from it, beside plain relaying.
+    Spool(spool::SpoolArgs),
     /// The codec, the SIP scanner and the query matcher by criterion.
     Codec,
 }
@@ -99,6 +102,7 @@ pub(crate) fn run(command: &BenchCommand) -> Result<bool> {
     say_load();
     match command {
         BenchCommand::Relay(arguments) => relay::run(arguments),
+        BenchCommand::Spool(arguments) => spool::run(arguments),
         BenchCommand::Ceiling(arguments) => {
             let bench = arguments.arrangement.bench()?;
             ceiling::report(&bench, Duration::from_secs(arguments.seconds))

@@ -202,8 +202,13 @@ impl Bench {
             }),
         }
         let config = node_config(load.path, &targets, &self.identity, self.ca.ca_file());
+        self.start_configured(&config)
+    }
+
+    /// A node with a configuration of the caller's own.
+    pub(super) fn start_configured(&self, config: &str) -> Result<NodeProcess> {
         let pinned = load::pin_current_thread(self.node_core)?;
-        let node = NodeProcess::try_start(&self.binary, &config).context("the node")?;
+        let node = NodeProcess::try_start(&self.binary, config).context("the node")?;
         drop(pinned);
         Ok(node)
     }

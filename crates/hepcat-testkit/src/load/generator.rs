@@ -86,6 +86,14 @@ impl GeneratorReport {
         self.sent.values().sum()
     }
 
+    /// When the first message was handed to its socket, in microseconds since 1970.
+    #[must_use]
+    pub fn started_micros(&self) -> u64 {
+        let lasted = Duration::from_secs_f64(self.seconds.max(0.0)).as_micros();
+        let lasted = u64::try_from(lasted).unwrap_or(u64::MAX);
+        self.ended_micros.saturating_sub(lasted)
+    }
+
     /// Messages per second.
     #[must_use]
     pub fn rate(&self) -> f64 {

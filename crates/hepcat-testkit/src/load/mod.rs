@@ -68,7 +68,8 @@ impl std::str::FromStr for Transport {
 }
 
 /// Microseconds since 1970: generator and sink run on one machine, so one clock serves both.
-fn now_micros() -> u64 {
+#[must_use]
+pub fn now_micros() -> u64 {
     let since_epoch = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or(Duration::ZERO);

@@ -39,6 +39,8 @@ pub struct SinkConfig {
     /// Octets of receive buffer asked for each datagram socket. 32 MiB by default, so that what is lost was lost
     /// before it.
     pub receive_buffer: usize,
+    /// Port of the first lane; 0, the default, lets the system choose. The others' are always chosen.
+    pub port: u16,
 }
 
 impl SinkConfig {
@@ -50,6 +52,7 @@ impl SinkConfig {
             lanes: 1,
             identity: None,
             receive_buffer: 32 << 20,
+            port: 0,
         }
     }
 }
@@ -127,9 +130,12 @@ impl Sink {
             _ => None,
         };
         let lanes = (0..config.lanes)
-            .map(|_| match config.transport {
-                Transport::Udp => udp_lane(config.receive_buffer),
-                Transport::Tcp | Transport::Tls => stream_lane(tls.as_ref()),
+            .map(|lane| {
+                let port = if lane == 0 { config.port } else { 0 };
+                match config.transport {
+                    Transport::Udp => udp_lane(port, config.receive_buffer),
+                    Transport::Tcp | Transport::Tls => stream_lane(port, tls.as_ref()),
+                }
             })
             .collect::<io::Result<_>>()?;
         Ok(Self { lanes })
@@ -228,8 +234,8 @@ impl Lane {
     }
 }
 
-fn udp_lane(receive_buffer: usize) -> io::Result<Arc<Lane>> {
-    let socket = UdpSocket::bind("127.0.0.1:0")?;
+fn udp_lane(port: u16, receive_buffer: usize) -> io::Result<Arc<Lane>> {
+    let socket = UdpSocket::bind(("127.0.0.1", port))?;
     enlarge_receive_buffer(&socket, receive_buffer)?;
     let lane = Lane::new(socket.local_addr()?);
     socket.set_read_timeout(Some(GLANCE))?;
@@ -251,8 +257,8 @@ fn receive_datagrams(lane: &Lane, socket: UdpSocket) {
     }
 }
 
-fn stream_lane(tls: Option<&Arc<ServerConfig>>) -> io::Result<Arc<Lane>> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
+fn stream_lane(port: u16, tls: Option<&Arc<ServerConfig>>) -> io::Result<Arc<Lane>> {
+    let listener = TcpListener::bind(("127.0.0.1", port))?;
     let lane = Lane::new(listener.local_addr()?);
     let theirs = Arc::clone(&lane);
     let tls = tls.cloned();
