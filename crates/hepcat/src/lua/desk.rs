@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use hepcat_net::Envelope;
 use hepcat_sip::Scan;
 use hepcat_wire::{
@@ -36,6 +37,9 @@ pub(super) type Seat = Arc<Mutex<Desk>>;
 #[error("the route ends here")]
 pub(super) struct EndOfRoute;
 
+/// Counters of one name by label.
+type Labels = HashMap<Box<[u8]>, Handle, RandomState>;
+
 /// What lies in front of a script.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -44,7 +48,7 @@ pub(super) struct Desk {
     pub(super) script: Arc<str>,
     current: Option<Current>,
     pub(super) decided: Decided,
-    counters: HashMap<Box<[u8]>, HashMap<Box<[u8]>, Handle>>,
+    counters: HashMap<Box<[u8]>, Labels, RandomState>,
 }
 
 /// What was decided so far.
@@ -93,7 +97,7 @@ impl Desk {
             script: Arc::from(""),
             current: None,
             decided: Decided::default(),
-            counters: HashMap::new(),
+            counters: HashMap::default(),
         }
     }
 

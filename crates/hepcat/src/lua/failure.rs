@@ -2,14 +2,17 @@
 
 use super::{
     error::{ErrorReason, ScriptError},
-    guard::Stopped,
+    guard::Guard,
     refusal::Refusal,
     vm::CHUNK_NAME,
 };
 
-/// The error that a run ended in; `stopped` where a limit was passed.
-pub(super) fn of(error: &mlua::Error, stopped: Option<ErrorReason>) -> ScriptError {
-    let reason = stopped.unwrap_or_else(|| reason_of(error));
+/// The error that a run ended in.
+pub(super) fn of(error: &mlua::Error, guard: &Guard) -> ScriptError {
+    if let Some(reason) = guard.stopped() {
+        return stopped(reason, guard);
+    }
+    let reason = reason_of(error);
     let mut told = String::new();
     let mut line = None;
     let mut cause = error;
@@ -49,13 +52,15 @@ pub(super) fn of(error: &mlua::Error, stopped: Option<ErrorReason>) -> ScriptErr
     ScriptError::new(reason, line, message.trim_end())
 }
 
-/// A limit was passed, and the script went on to its end.
-pub(super) fn caught(reason: ErrorReason) -> ScriptError {
-    ScriptError::new(
-        reason,
-        None,
-        "the script passed a limit and caught the error",
-    )
+/// A limit was passed, whatever the script made of the error.
+pub(super) fn stopped(reason: ErrorReason, guard: &Guard) -> ScriptError {
+    let message = match reason {
+        ErrorReason::Instructions => {
+            "the script was stopped: too many instructions for one message"
+        }
+        _ => "the script was stopped: too much time for one message",
+    };
+    ScriptError::new(reason, guard.line(), message)
 }
 
 fn reason_of(error: &mlua::Error) -> ErrorReason {
@@ -67,11 +72,6 @@ fn reason_of(error: &mlua::Error) -> ErrorReason {
         Error::ExternalError(_) if error.downcast_ref::<Refusal>().is_some() => {
             ErrorReason::Argument
         }
-        Error::ExternalError(_) => match error.downcast_ref::<Stopped>() {
-            Some(Stopped::Instructions(_)) => ErrorReason::Instructions,
-            Some(Stopped::Deadline) => ErrorReason::Deadline,
-            None => ErrorReason::Runtime,
-        },
         // Lua's own functions tell of a lack of memory in words.
         Error::RuntimeError(text) if text.contains("not enough memory") => ErrorReason::Memory,
         _ => ErrorReason::Runtime,

@@ -3,14 +3,14 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use mlua::{HookTriggers, Lua, VmState};
+use mlua::{HookTriggers, Lua, VmState, debug::Debug};
 
-use super::{error::ErrorReason, limits::Limits};
+use super::{error::ErrorReason, limits::Limits, vm::CHUNK_NAME};
 
 /// Instructions between two looks at the limits: rare enough to cost nothing, often enough for the deadline.
 const PORTION: u32 = 10_000;
@@ -24,6 +24,9 @@ const DEADLINE: u8 = 2;
 /// An error that a hook raises can be caught by the script, `while true do pcall(f) end` being the shortest way. So once
 /// a limit is passed the hook is called for every single instruction and raises the error each time: what catches it
 /// cannot go on, not even to the end of its loop.
+///
+/// The hook is the state's global one because that is the kind which is set without calling Lua: calling it fails where
+/// the script has nested calls to the limit of the C stack, which is then where it would hide.
 #[derive(Debug, Clone)]
 pub(super) struct Guard(Arc<State>);
 
@@ -35,16 +38,14 @@ struct State {
     /// Nanoseconds after `started`.
     deadline: AtomicU64,
     stopped: AtomicU8,
+    /// Of the script, where it was stopped; 0 where it was in a function of another text.
+    line: AtomicU32,
 }
 
 /// The error that is raised.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-pub(super) enum Stopped {
-    #[error("the script was stopped: more than {0} instructions for one message")]
-    Instructions(u64),
-    #[error("the script was stopped: it took too long for one message")]
-    Deadline,
-}
+#[error("the script was stopped")]
+struct Stopped;
 
 impl Guard {
     /// A guard that lets scripts run within `limits`.
@@ -55,6 +56,7 @@ impl Guard {
             started: Instant::now(),
             deadline: AtomicU64::new(u64::MAX),
             stopped: AtomicU8::new(RUNNING),
+            line: AtomicU32::new(0),
         }))
     }
 
@@ -62,16 +64,16 @@ impl Guard {
     pub(super) fn watch(&self, lua: &Lua) -> mlua::Result<()> {
         let state = Arc::clone(&self.0);
         let triggers = HookTriggers::new().every_nth_instruction(PORTION);
-        lua.set_hook(triggers, move |lua, _| {
+        lua.set_global_hook(triggers, move |lua, debug| {
             state.used.fetch_add(u64::from(PORTION), Ordering::Relaxed);
             let Some(stop) = state.must_stop() else {
                 return Ok(VmState::Continue);
             };
             state.stopped.store(stop, Ordering::Relaxed);
-            let same = Arc::clone(&state);
+            state.line.store(line_of(debug), Ordering::Relaxed);
             let every = HookTriggers::new().every_nth_instruction(1);
-            lua.set_hook(every, move |_, _| Err(same.error(stop)))?;
-            Err(state.error(stop))
+            lua.set_global_hook(every, |_, _| Err(mlua::Error::external(Stopped)))?;
+            Err(mlua::Error::external(Stopped))
         })
     }
 
@@ -82,6 +84,12 @@ impl Guard {
         self.0.deadline.store(end, Ordering::Relaxed);
         self.0.used.store(0, Ordering::Relaxed);
         self.0.stopped.store(RUNNING, Ordering::Relaxed);
+        self.0.line.store(0, Ordering::Relaxed);
+    }
+
+    /// Line of the script at which it was stopped.
+    pub(super) fn line(&self) -> Option<u32> {
+        Some(self.0.line.load(Ordering::Relaxed)).filter(|line| *line > 0)
     }
 
     /// Why the run was stopped, if it was. The VM then needs to be [watched](Self::watch) again.
@@ -102,11 +110,13 @@ impl State {
         let elapsed = self.started.elapsed().as_nanos();
         (elapsed > u128::from(self.deadline.load(Ordering::Relaxed))).then_some(DEADLINE)
     }
+}
 
-    fn error(&self, stop: u8) -> mlua::Error {
-        mlua::Error::external(match stop {
-            INSTRUCTIONS => Stopped::Instructions(self.instructions),
-            _ => Stopped::Deadline,
-        })
-    }
+/// The line that a hook was called at, where it is one of the script.
+fn line_of(debug: &Debug<'_>) -> u32 {
+    let source = debug.source().short_src;
+    let line = debug
+        .current_line()
+        .filter(|_| source.as_deref() == Some(CHUNK_NAME));
+    line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0)
 }

@@ -13,19 +13,25 @@
 //!
 //! The three types to know: [`Script`], [`Worker`] and [`ScriptOutcome`].
 
+mod args;
 mod check;
+mod chunk_key;
+mod chunk_value;
 mod desk;
 mod entry;
 mod error;
 mod failure;
 mod functions;
 mod guard;
+mod hash;
 mod input;
+mod lexer;
 mod limits;
 mod msg;
 mod names;
 mod outcome;
 mod refusal;
+mod reply;
 mod script;
 mod shared;
 mod syntax;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hepcat_net::trace::{PackError, PackRequest};
 
 use super::error::ScriptError;
 
@@ -75,6 +76,17 @@ pub struct Originated {
 pub struct Correlation {
     /// Type and id, twice; the types differ.
     pub pairs: [(String, String); 2],
+}
+
+impl Correlation {
+    /// The message to pack for the destination's version and format.
+    ///
+    /// # Errors
+    /// Where the types are equal, or something is empty; `correlate` refused such ones already.
+    pub fn request(&self) -> Result<PackRequest<'_>, PackError> {
+        let [(type1, id1), (type2, id2)] = &self.pairs;
+        PackRequest::correlate((type1, id1), (type2, id2))
+    }
 }
 
 /// What `sip_capture` and `report_capture` ask to be written on the message that is kept.

@@ -1,7 +1,7 @@
 -- What every script finds beside Lua's own functions, as far as it can be said in Lua.
 
 local error, type, tostring, rawget = error, type, tostring, rawget
-local raw_pcall, raw_xpcall, raw_setmetatable, raw_move = pcall, xpcall, setmetatable, table.move
+local raw_pcall, raw_setmetatable, raw_move, pack, unpack = pcall, setmetatable, table.move, table.pack, table.unpack
 
 -- Finalizers run where no limit can stop them.
 function setmetatable(object, metatable)
@@ -26,10 +26,16 @@ local function with_text(ok, first, ...)
   return ok, first, ...
 end
 function pcall(f, ...) return with_text(raw_pcall(f, ...)) end
-function xpcall(f, handler, ...) return with_text(raw_xpcall(f, handler, ...)) end
+
+-- Lua's own calls the handler where the error was raised, and where a limit raised it no limit is looked at.
+function xpcall(f, handler, ...)
+  local results = pack(pcall(f, ...))
+  if results[1] then return unpack(results, 1, results.n) end
+  return false, handler(results[2])
+end
 
 -- Lua 5.1, in which scripts for other collectors are written.
-unpack = table.unpack
+_G.unpack = unpack
 math.pow = function(x, y) return x ^ y end
 table.getn = function(list) return #list end
 

@@ -1,6 +1,6 @@
 //! A script that was checked.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{
     check,
@@ -39,7 +39,8 @@ impl Script {
     /// All faults that can be found at once.
     pub fn compile(name: &str, source: &str, names: &ScriptNames) -> Result<Self, ScriptFaults> {
         let names = Arc::new(names.clone());
-        let mut faults = check::literals(source, &names);
+        let globals = globals(&names);
+        let mut faults = check::literals(source, &names, &globals);
         let mut entries = EntryPoints::default();
         match syntax::fault(source) {
             Some(fault) => faults.push(fault),
@@ -90,6 +91,14 @@ impl Script {
     }
 }
 
+/// The names that every script finds. Without them, which only a lack of memory explains, no name is called unknown.
+fn globals(names: &Arc<ScriptNames>) -> BTreeSet<String> {
+    let limits = Limits::default();
+    let seat = Desk::unused(Arc::clone(names), Arc::new(Shared::new()));
+    let vm = Vm::empty(&seat, &Guard::new(&limits), &limits);
+    vm.map(|vm| vm.globals()).unwrap_or_default()
+}
+
 /// Executes the text in a state of its own that shares nothing.
 fn execute(source: &str, names: &Arc<ScriptNames>) -> Result<EntryPoints, ScriptFault> {
     let limits = Limits::default();
@@ -101,7 +110,7 @@ fn execute(source: &str, names: &Arc<ScriptNames>) -> Result<EntryPoints, Script
         Ok(vm.entries())
     });
     loaded.map_err(|error| {
-        let error = failure::of(&error, guard.stopped());
+        let error = failure::of(&error, &guard);
         ScriptFault::new(error.line().unwrap_or(1), 1, error.message())
     })
 }

@@ -1,6 +1,6 @@
 //! One Lua state with a script in it: what the script finds there, and what it does not.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use mlua::{AnyUserData, Function, Lua, LuaOptions, StdLib, Value};
 
@@ -94,6 +94,13 @@ impl Vm {
             return Ok(false);
         };
         function.call::<()>(&self.msg).map(|()| true)
+    }
+
+    /// Names of global variables.
+    pub(super) fn globals(&self) -> BTreeSet<String> {
+        let globals = self.lua.globals();
+        let pairs = globals.pairs::<String, Value>();
+        pairs.filter_map(|pair| Some(pair.ok()?.0)).collect()
     }
 
     /// The state itself.

@@ -85,11 +85,11 @@ impl Worker {
             let called = match vm.call(*entry) {
                 Ok(called) => called,
                 Err(error) if error.downcast_ref::<EndOfRoute>().is_some() => true,
-                Err(error) => return Err(failure::of(&error, self.guard.stopped())),
+                Err(error) => return Err(failure::of(&error, &self.guard)),
             };
             // A script that caught the error of a passed limit and returned has passed it all the same.
             if let Some(reason) = self.guard.stopped() {
-                return Err(failure::caught(reason));
+                return Err(failure::stopped(reason, &self.guard));
             }
             if called && self.seat.lock().ends_after(*entry) {
                 break;
@@ -117,5 +117,5 @@ fn start(script: &Script, seat: &Seat, guard: &Guard, limits: &Limits) -> Result
     guard.start(limits.deadline.max(script.load_deadline()));
     let vm = Vm::empty(seat, guard, limits)
         .and_then(|mut vm| vm.load(script.source(), &script.names()).map(|()| vm));
-    vm.map_err(|error| failure::of(&error, guard.stopped()))
+    vm.map_err(|error| failure::of(&error, guard))
 }

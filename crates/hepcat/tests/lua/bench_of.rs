@@ -86,7 +86,7 @@ Contact: <sip:alice@192.0.2.1>\r\n\
 User-Agent: phone/1.0\r\n\
 X-Octets: \xff\xfe\r\n\
 Content-Type: application/sdp\r\n\
-Content-Length: 106\r\n\r\n\
+\r\n\
 v=0\r\n\
 o=alice 2890844526 2890844526 IN IP4 192.0.2.1\r\n\
 s=-\r\n\

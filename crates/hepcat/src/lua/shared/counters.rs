@@ -35,9 +35,12 @@ pub struct CounterReading {
 /// One counter with one label, to count without looking for it again.
 pub(in crate::lua) type Handle = Arc<AtomicU64>;
 
+/// Counters of one name by label.
+type Labels = BTreeMap<Arc<str>, Handle>;
+
 #[derive(Debug, Default)]
 pub(in crate::lua) struct Counters {
-    by_name: Mutex<BTreeMap<Arc<str>, BTreeMap<Arc<str>, Handle>>>,
+    by_name: Mutex<BTreeMap<Arc<str>, Labels>>,
 }
 
 impl Counters {

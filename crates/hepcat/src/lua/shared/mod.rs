@@ -17,7 +17,7 @@ pub(super) use counters::Handle;
 use rates::{Bucket, Rates};
 pub use tables::TableReading;
 use tables::Tables;
-pub(super) use tables::{Cell, Table, TableError};
+pub(super) use tables::{Cell, Table};
 
 use super::error::{ErrorReason, ScriptError};
 

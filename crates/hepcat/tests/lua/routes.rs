@@ -1,9 +1,6 @@
 //! Scripts decide where messages go, and what goes wrong in them costs no message.
 
-#[path = "lua/bench_of.rs"]
-mod bench_of;
-
-use bench_of::{Bench, sip_frame};
+use crate::bench_of::{Bench, sip_frame};
 use hepcat::lua::{EntryPoint, ErrorReason, Verdict};
 
 #[test]
