@@ -31,7 +31,9 @@ fn tests_of(text: &str) -> Vec<String> {
         if attribute.iter().any(|start| line.starts_with(start)) {
             is_test = true;
         }
-        let function = line.strip_prefix("async fn ").or(line.strip_prefix("fn "));
+        let function = ["async fn ", "fn "]
+            .iter()
+            .find_map(|start| line.strip_prefix(start));
         if let Some((name, _)) = function.and_then(|rest| rest.split_once(['(', '<']))
             && std::mem::take(&mut is_test)
         {

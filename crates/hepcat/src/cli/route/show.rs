@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use hepcat_sip::{Kind, scan};
-use hepcat_wire::{InflateLimit, Message};
+use hepcat_wire::Message;
 use serde_json::{Map, Value, json};
 
 use super::trial::{Decided, Said, Sent};
 use crate::{
     lua::{CounterReading, Verdict},
+    pipeline::content,
     render::{self, Contents},
     route::Decision,
 };
@@ -39,8 +40,7 @@ pub(super) fn text(number: u64, decided: &Decided) -> String {
 
 /// Method or status, and the Call-ID; the protocol type of what is not SIP.
 fn what<B: AsRef<[u8]>>(message: &Message<B>) -> String {
-    let payload = message.payload().inflate(InflateLimit::default());
-    let payload = payload.unwrap_or_default();
+    let payload = content(message).unwrap_or_default();
     let Some(sip) = scan(&payload) else {
         let protocol_type = message.protocol_type().map_or(0, |kind| kind.0);
         return format!("type {protocol_type}");

@@ -58,7 +58,7 @@ impl ScriptSetup {
             by_name,
             sinks,
             senders: senders.collect(),
-            format: format(&config.hep),
+            format: config.hep.format(),
         }
     }
 
@@ -118,13 +118,5 @@ fn limits(lua: &crate::config::Lua) -> Limits {
         instructions: lua.instructions,
         deadline: lua.time,
         memory: usize::try_from(lua.memory.as_u64()).unwrap_or(usize::MAX),
-    }
-}
-
-fn format(hep: &crate::config::Hep) -> Format {
-    if hep.homer5_on {
-        Format::homer5(hep.homer5_delim.as_str())
-    } else {
-        Format::Homer6
     }
 }
