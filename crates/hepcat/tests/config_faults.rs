@@ -391,3 +391,60 @@ members = ["b", "spare"]
         ["`spare` is in groups `one` and `two`, which this route names both"]
     );
 }
+
+#[test]
+fn a_spool_that_cannot_be_kept_or_contradicts_itself_is_a_fault() {
+    let destination = |more: &str| {
+        format!(
+            "{LISTENER}[[destination]]\nname = \"homer\"\nsocket = \"hep_tcp:127.0.0.1:9060\"\n{more}"
+        )
+    };
+    let home = tempfile::tempdir().expect("a directory");
+    std::fs::write(home.path().join("file"), "").expect("written");
+    let kept = |more: &str| {
+        format!(
+            "[node]\ndata_dir = \"{}\"\n{}",
+            home.path().display(),
+            destination(more)
+        )
+    };
+    for (text, fault) in [
+        (
+            destination("spool = {}"),
+            "there is a spool, and no directory to keep it in",
+        ),
+        (
+            kept("spool = {}").replacen("\"\n[[listener", "/file\"\n[[listener", 1),
+            "the spool cannot be kept in",
+        ),
+        (
+            destination("queue = { when_full = \"spool\" }"),
+            "`when_full` is \"spool\", and there is no spool",
+        ),
+        (
+            kept("queue = { when_full = \"drop_oldest\" }\nspool = {}"),
+            "with a spool a full queue goes to disk",
+        ),
+        (
+            kept("spool = { fsync = \"sometimes\" }"),
+            "`fsync`: `sometimes` is not a duration",
+        ),
+        (
+            kept("spool = { fsync = \"5ms\" }"),
+            "`fsync`: `5ms` is out of range",
+        ),
+        (kept("spool = { max_size = \"4KiB\" }"), "`max_size`"),
+        (kept("spool = { replay_rate = 0 }"), "`replay_rate`"),
+        (
+            kept("spool = { mode = \"allways\" }"),
+            "`mode` cannot be \"allways\"",
+        ),
+    ] {
+        let places = places(&text);
+        assert_eq!(places.len(), 1, "{places:?}");
+        assert!(places[0].contains(fault), "{places:?}");
+    }
+    let good =
+        kept("queue = { when_full = \"block\" }\nspool = { mode = \"always\", fsync = \"never\" }");
+    Config::parse(&good, "hepcat.toml").expect("nothing is wrong with it");
+}

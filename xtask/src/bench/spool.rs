@@ -25,13 +25,16 @@ use crate::table::{render, row};
 const WANTED_RATE: f64 = 100_000.0;
 const MOST_CPU: f64 = 1.5;
 const MOST_MEMORY_MIB: f64 = 100.0;
+/// How long it is driven flat out into the spool: that fills a disk.
+const BRIEF: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Args)]
 pub(crate) struct SpoolArgs {
     /// Messages per second where a rate is held.
-    #[arg(long, default_value_t = WANTED_RATE)]
+    #[arg(long, default_value_t = 1.1 * WANTED_RATE)]
     rate: f64,
-    /// Messages that are spooled and replayed in the long case; 10,000,000 for the bar about memory.
+    /// Messages that are spooled and replayed in the long case; 10,000,000 for the bar about memory. Each takes some
+    /// 700 octets of disk in the directory of temporary files.
     #[arg(long, default_value_t = 10_000_000)]
     messages: u64,
     /// Seconds of every other case.
@@ -69,9 +72,10 @@ pub(super) fn run(arguments: &SpoolArgs) -> Result<bool> {
         held,
     )?;
     let relay_flat = bench.relay("relay, flat out", None, None)?;
-    let flat = bench.spool("1s", "block", None, bench.short)?;
+    let brief = bench.short.min(BRIEF);
+    let flat = bench.spool("1s", "block", None, brief)?;
     let synced = bench.spool("always", "spool", held, bench.short)?;
-    let synced_flat = bench.spool("always", "block", None, bench.short)?;
+    let synced_flat = bench.spool("always", "block", None, brief)?;
     let measured = bench.spool("1s", "spool", held, long)?;
 
     let mut rows = vec![row(&[
@@ -102,8 +106,7 @@ pub(super) fn run(arguments: &SpoolArgs) -> Result<bool> {
         .zip(["flat out", "synced", "synced flat out", "long"])
     {
         println!(
-            "{name}: first delivery {:.1} ms after the connection, {:.0} ms after the port was open again",
-            one.after_connection.as_secs_f64() * 1e3,
+            "{name}: first delivery {:.0} ms after the port was open again, back-off included",
             one.after_return.as_secs_f64() * 1e3
         );
     }
@@ -121,7 +124,7 @@ pub(super) fn run(arguments: &SpoolArgs) -> Result<bool> {
                 "fsync = 1s: {:.0} messages per second from TCP without a loss, at least {WANTED_RATE:.0}",
                 measured.written.rate
             ),
-            measured.written.lost == 0 && measured.written.rate >= WANTED_RATE * 0.99,
+            measured.written.lost == 0 && measured.written.rate >= WANTED_RATE,
         ),
         (
             format!(
@@ -147,7 +150,6 @@ struct Runs {
 struct Spooled {
     written: Stretch,
     replayed: Stretch,
-    after_connection: Duration,
     after_return: Duration,
 }
 
@@ -201,10 +203,6 @@ impl Runs {
 
         let opened = now_micros();
         let sink = SinkProcess::start_at(self.bench.load_core, address)?;
-        wait(&node, "it is connected", |sink| {
-            sink["destination"]["state"] == "up"
-        })?;
-        let connected = now_micros();
         wait(&node, "everything is delivered", |sink| {
             sink["spooled"] == 0 && sink["queued"] == 0
         })?;
@@ -220,12 +218,10 @@ impl Runs {
             Some(lane),
         );
         say(&replayed);
-        let since = |from: u64| Duration::from_micros(lane.first_micros.saturating_sub(from));
         Ok(Spooled {
             written,
             replayed,
-            after_connection: since(connected),
-            after_return: since(opened),
+            after_return: Duration::from_micros(lane.first_micros.saturating_sub(opened)),
         })
     }
 
@@ -323,6 +319,8 @@ fn wait(node: &NodeProcess, what: &str, reached: impl Fn(&Value) -> bool) -> Res
         let sinks = status["sinks"].as_array().context("sinks")?;
         let sink = sinks.iter().find(|sink| sink["name"] == "sink");
         let sink = sink.context("the destination")?;
+        let failing = &sink["destination"]["spool"]["failing"];
+        ensure!(failing.is_null(), "the spool cannot be written: {failing}");
         if reached(sink) {
             return Ok(sink.clone());
         }
