@@ -108,17 +108,6 @@ impl Section {
         self.lines.extend(other.lines);
     }
 
-    /// The same as comments: settings to choose.
-    pub(super) fn commented(self) -> Self {
-        let comment = |line: String| match line.starts_with('#') || line.is_empty() {
-            true => line,
-            false => format!("#{line}"),
-        };
-        Self {
-            lines: self.lines.into_iter().map(comment).collect(),
-        }
-    }
-
     /// The text, with one line break at its end.
     pub(super) fn text(&self) -> String {
         let mut text = self.lines.join("\n");

@@ -1,7 +1,5 @@
 //! Statements of OpenSIPS to the tables of hepcat, in the order of `hepcat.example.toml`.
 
-use std::collections::BTreeSet;
-
 use hepcat_net::Transport;
 
 use super::{
@@ -60,11 +58,7 @@ pub(super) fn translate(reading: &Reading, script_name: &str) -> Result<Conversi
         items,
         hep_route,
         capture.hep,
-        &if TRACES {
-            traces.names()
-        } else {
-            BTreeSet::new()
-        },
+        &traces.names(),
         &mut destinations,
         sources,
         &mut tally,
@@ -154,15 +148,9 @@ pub(super) fn translate(reading: &Reading, script_name: &str) -> Result<Conversi
     })
 }
 
-/// Whether the configuration knows `[[trace]]` and `capture_on`; where it does not they are written as comments, and
-/// the script starts no traces.
-const TRACES: bool = false;
-
 /// `capture_on`, which there is about `sip_capture` only.
 fn write_capture_on(hep: &mut Section, on: bool, script: Option<&lua::Script>) {
-    if !TRACES {
-        hep.line(format!("#capture_on = {}", u8::from(on)));
-    } else if on {
+    if on {
         hep.key("capture_on", 1);
     } else if script.is_some_and(|script| script.text.contains("hep_relay(")) {
         hep.comment("capture_on = 0: sip_capture was off until switched on; here nothing at all would be taken in");
@@ -305,7 +293,7 @@ fn write_traces(
     let tables = traces.write(off, sources, tally);
     if !tables.is_empty() {
         section.gap();
-        section.append(if TRACES { tables } else { tables.commented() });
+        section.append(tables);
     }
     section
 }

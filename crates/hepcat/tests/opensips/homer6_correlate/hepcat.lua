@@ -10,8 +10,7 @@ end
 
 -- opensips.cfg:12-24: route
 function request_route()
-  -- opensips.cfg:13: the configuration has no trace `tid`
-  --   trace("tid", "t", "sip");
+  trace("tid", "t", "sip")
   var.cor1 = msg.call_id
   var.cor2 = msg:header("X-CID")
   if var.cor2 ~= nil then
@@ -49,8 +48,7 @@ function local_route()
   if msg.cseq_method == "OPTIONS" then
     do return end
   end
-  -- opensips.cfg:42: the configuration has no trace `tid`
-  --   trace("tid", "m");
+  trace("tid", "m")
 end
 
 -- opensips.cfg:45-47: a node that sees copies never runs a timer_route

@@ -33,8 +33,7 @@ function request_route()
     --   if ($fU =~ "^\+?49[0-9]+$" || $ua =~ "^Example(Phone|Pad) [0-9]")
     --   trace("tid", "d", "sip");
     if msg.to_user == "5000" then
-      -- opensips.cfg:150: the configuration has no trace `tid`
-      --   trace("tid", "d", "sip|xlog");
+      trace("tid", "d", "sip|xlog")
     end
     -- opensips.cfg:151: no HEP, left out
   end

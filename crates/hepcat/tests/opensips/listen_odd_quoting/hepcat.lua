@@ -4,7 +4,6 @@
 -- opensips.cfg:34-38: route
 function request_route()
   if msg.method == "INVITE" and msg.src_ip ~= "10.0.0.7" then
-    -- opensips.cfg:36: the configuration has no trace `tid`
-    --   sip_trace("tid", "d");
+    trace("tid", "d")
   end
 end

@@ -15,11 +15,9 @@ end
 function request_route()
   -- opensips.cfg:35-38: no HEP, left out
   if msg.cseq_method == "INVITE" and not (msg.to_tag ~= nil) then
-    -- opensips.cfg:40: the configuration has no trace `both`
-    --   trace("both", "d", "sip|xlog");
+    trace("both", "d", "sip|xlog")
   elseif (msg.cseq_method == "REGISTER" or msg.cseq_method == "SUBSCRIBE") then
-    -- opensips.cfg:42: the configuration has no trace `one`
-    --   trace("one", "t", "sip", , "C");
+    trace("one", "t", "sip", nil, "C")
   end
   if msg.from_user == "debug" then
     -- opensips.cfg:45: the configuration has no trace `db`
@@ -32,7 +30,6 @@ end
 -- (there for the transactions that arm it; here for all that are seen)
 function onreply_route()
   if matches(msg.status, "^5") then
-    -- opensips.cfg:52: the configuration has no trace `both`
-    --   trace("both", "m");
+    trace("both", "m")
   end
 end

@@ -3,8 +3,7 @@
 
 -- opensips.cfg:18-20: route[HEP]
 local function route_HEP()
-  -- opensips.cfg:19: the configuration has no trace `six`
-  --   trace("six", "m");
+  trace("six", "m")
 end
 
 -- opensips.cfg:14-16: route
