@@ -22,6 +22,15 @@ fn replace(served: &Identity, with: &Identity) {
     }
 }
 
+/// Ends the load also when the test fails, for otherwise its threads would be waited for in vain.
+struct EndsLoad<'a>(&'a AtomicBool);
+
+impl Drop for EndsLoad<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
 #[test]
 fn agents_that_send_lose_nothing_when_certificates_are_rotated() {
     const TIMES: usize = 5;
@@ -47,13 +56,17 @@ tls = {{ cert = "{}", key = "{}" }}
         ),
     );
     let listener = node.listener("in");
-    let (over, sent) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let over = AtomicBool::new(false);
+    let sent = [const { AtomicUsize::new(0) }; 2];
+    let counts = || sent.each_ref().map(|count| count.load(SeqCst));
     thread::scope(|scope| {
-        for agent in 0..2 {
-            let (over, sent) = (&over, &sent);
-            let config = old.client_config(None);
+        let _ends = EndsLoad(&over);
+        for (agent, sent) in sent.iter().enumerate() {
+            let over = &over;
+            // Here and not in the thread, which may start when the certificate is already another.
+            let mut link = FakeAgent::tls(listener, old.client_config(None), "localhost")
+                .expect("a handshake");
             scope.spawn(move || {
-                let mut link = FakeAgent::tls(listener, config, "localhost").expect("a handshake");
                 let mut number = 0;
                 while !over.load(SeqCst) {
                     let call_id = format!("{agent}-{number}@rotation");
@@ -79,11 +92,20 @@ tls = {{ cert = "{}", key = "{}" }}
             FakeAgent::tls(listener, trusting, "localhost").expect("the new certificate");
             let distrusting = now.1.client_config(None);
             FakeAgent::tls(listener, distrusting, "localhost").expect_err("the old certificate");
+            // Both agents go on, on the connections that they had before.
+            let before = counts();
+            let until = Instant::now() + PATIENCE;
+            while counts()
+                .iter()
+                .zip(before)
+                .any(|(now, before)| *now <= before)
+            {
+                assert!(Instant::now() < until, "agents stand still");
+                thread::sleep(Duration::from_millis(5));
+            }
         }
-        over.store(true, SeqCst);
     });
-    let sent = sent.load(SeqCst);
-    assert!(sent > 2 * TIMES, "{sent}");
+    let sent = counts().iter().sum::<usize>();
     assert_eq!(collector.wait_for(sent).len(), sent);
     let status = node.wait_for_status("everything closed", |status| {
         status["listeners"][0]["connections"]["open"] == 0
