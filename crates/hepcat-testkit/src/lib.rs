@@ -32,6 +32,7 @@ pub mod hostile;
 pub mod load;
 mod node;
 mod proxy;
+mod random;
 mod require;
 mod vectors;
 

@@ -12,17 +12,7 @@ fn hostile_input_grows_nothing_and_harms_nobody() {
         .expect("a siege");
     let told = format!("{outcome}\n{}", outcome.output);
     assert!(outcome.ended_well && !told.contains("panicked"), "{told}");
-    // Good agents on streams lose nothing; over UDP only what the kernel had no room for.
-    for (name, sent, arrived) in &outcome.good {
-        assert!(*sent > 20, "{told}");
-        let lost = sent.saturating_sub(*arrived);
-        let may_lose = if name.starts_with("udp") {
-            outcome.kernel_drops
-        } else {
-            0
-        };
-        assert!(lost <= may_lose, "{name} lost {lost}\n{told}");
-    }
+    assert!(outcome.served(), "{told}");
     assert_eq!(outcome.status["ledger"]["unaccounted"], 0, "{told}");
     let listeners = outcome.status["listeners"].as_array().expect("a list");
     let of = |name: &str| {
@@ -39,11 +29,7 @@ fn hostile_input_grows_nothing_and_harms_nobody() {
         of("tcp")["connections"]["closed"]["message_timeout"].as_u64() > Some(0),
         "{told}"
     );
-    // Everything that strangers opened is closed again, but for what runs at its own pace.
-    assert!(
-        outcome.after.descriptors <= outcome.before.descriptors + 16,
-        "{told}"
-    );
+    assert!(outcome.gave_back(), "{told}");
     assert!(outcome.descriptors < 2_000, "{told}");
     assert!(outcome.late < 256 << 20, "{told}");
     assert!(outcome.output.lines().count() < 100, "{told}");

@@ -15,8 +15,8 @@ use flate2::{Compression, write::GzEncoder};
 use rustls::{ClientConnection, StreamOwned};
 use rustls_pki_types::ServerName;
 
-use super::{Siege, good::connect, loopback, random::Random};
-use crate::{NodeProcess, TestCa, frame};
+use super::{Siege, good::connect, loopback};
+use crate::{NodeProcess, TestCa, frame, random::Random};
 
 /// Octets that a bomb becomes when it is inflated.
 const BOMB: usize = 32 << 20;

@@ -11,12 +11,31 @@ use std::{
     time::Duration,
 };
 
-use super::good::LANES;
+/// Digits that are told apart: two for each good agent.
+const MARKS: usize = 8;
+
+/// How many messages of each mark have arrived, while they do.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Arrived(Arc<[AtomicU64; MARKS]>);
+
+impl Arrived {
+    pub(super) fn of(&self, mark: u8) -> u64 {
+        self.0
+            .get(usize::from(mark))
+            .map_or(0, |count| count.load(SeqCst))
+    }
+
+    fn add(&self, mark: u8) {
+        if let Some(count) = self.0.get(usize::from(mark)) {
+            count.fetch_add(1, SeqCst);
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Counter {
     address: SocketAddr,
-    counts: Arc<[AtomicU64; LANES]>,
+    arrived: Arrived,
     over: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
@@ -25,9 +44,9 @@ impl Counter {
     pub(super) fn start() -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let counts: Arc<[AtomicU64; LANES]> = Arc::default();
+        let arrived = Arrived::default();
         let over = Arc::new(AtomicBool::new(false));
-        let (counted, stop) = (Arc::clone(&counts), Arc::clone(&over));
+        let (counted, stop) = (arrived.clone(), Arc::clone(&over));
         let thread = thread::spawn(move || {
             for stream in listener.incoming() {
                 if stop.load(SeqCst) {
@@ -41,7 +60,7 @@ impl Counter {
         });
         Ok(Self {
             address,
-            counts,
+            arrived,
             over,
             thread,
         })
@@ -51,18 +70,21 @@ impl Counter {
         self.address
     }
 
-    /// What has arrived, once the node has ended.
-    pub(super) fn finish(self) -> [u64; LANES] {
+    pub(super) fn arrived(&self) -> Arrived {
+        self.arrived.clone()
+    }
+
+    /// Reads what is left, once the node has ended.
+    pub(super) fn finish(self) {
         self.over.store(true, SeqCst);
         // Wakes the thread, which waits for a connection.
         drop(TcpStream::connect(self.address));
         self.thread.join().ok();
-        self.counts.each_ref().map(|count| count.load(SeqCst))
     }
 }
 
 /// Counts whole frames by the number behind `good-` in them.
-fn count(mut stream: TcpStream, counts: &[AtomicU64; LANES]) -> io::Result<()> {
+fn count(mut stream: TcpStream, arrived: &Arrived) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(120)))?;
     loop {
         let mut head = [0; 6];
@@ -71,11 +93,11 @@ fn count(mut stream: TcpStream, counts: &[AtomicU64; LANES]) -> io::Result<()> {
         let mut rest = vec![0; length.saturating_sub(6)];
         stream.read_exact(&mut rest)?;
         let mark = rest.windows(6).find_map(|window| match window {
-            [b'g', b'o', b'o', b'd', b'-', lane] => Some(lane.wrapping_sub(b'0')),
+            [b'g', b'o', b'o', b'd', b'-', mark] => Some(mark.wrapping_sub(b'0')),
             _ => None,
         });
-        if let Some(count) = mark.and_then(|lane| counts.get(usize::from(lane))) {
-            count.fetch_add(1, SeqCst);
+        if let Some(mark) = mark {
+            arrived.add(mark);
         }
     }
 }
