@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use hepcat_testkit::hostile::Siege;
+use hepcat_testkit::{hostile::Siege, soak::Soak};
 
 use crate::{
     bench,
@@ -22,13 +22,16 @@ use crate::{
 pub(crate) struct LongArgs {
     /// Which one.
     suite: LongSuite,
-    /// Seconds: of each fuzz target (600), of the soak (3600), of each fault (60).
+    /// Seconds: of each fuzz target (600), of the steady load (3600), of each fault (60).
     #[arg(long)]
     seconds: Option<u64>,
-    /// Minutes of hostile input (60).
+    /// Minutes of hostile input (60), of the soak (120).
     #[arg(long)]
     minutes: Option<u64>,
-    /// What is random in hostile input follows from this; another each time where it is not given.
+    /// Messages per second of the soak.
+    #[arg(long, default_value_t = 2_000)]
+    rate: u32,
+    /// What is random in the soak and in hostile input follows from this; another each time where it is not given.
     #[arg(long)]
     seed: Option<u64>,
     /// Cases of each property test.
@@ -47,8 +50,10 @@ enum LongSuite {
     Fuzz,
     /// Everything that strangers can send, for an hour: nothing grows, nothing panics, good agents are served.
     Hostile,
-    /// The node under half load for an hour: no loss, and memory that does not grow.
+    /// Mixed load and faults for hours: the ledger adds up, memory and descriptors do not grow.
     Soak,
+    /// The node under half load for an hour: no loss, and memory that does not grow.
+    Steady,
     /// The node killed 50 times under load, in each mode of the spool: nothing is lost that was counted as safe.
     Kills,
     /// Every fault of a collector for a minute each, and how long the sender's writes took.
@@ -73,7 +78,8 @@ pub(crate) fn run(arguments: &LongArgs) -> Result<bool> {
         LongSuite::Kills => kills(),
         LongSuite::Faults => faults(arguments.seconds.unwrap_or(60)),
         LongSuite::Hostile => hostile(arguments.lasting(60), arguments.seed()),
-        LongSuite::Soak => bench::soak(Duration::from_secs(arguments.seconds.unwrap_or(3600))),
+        LongSuite::Soak => soak(arguments),
+        LongSuite::Steady => bench::steady(Duration::from_secs(arguments.seconds.unwrap_or(3600))),
     }
 }
 
@@ -112,6 +118,33 @@ fn hostile(duration: Duration, seed: u64) -> Result<bool> {
         grew / 1024
     );
     Ok(outcome.ended_well && !panicked && grew <= GROWTH && served && closed && balanced)
+}
+
+/// A soak of a release build with faults of up to half a minute; prints memory, descriptors and the ledger at the end.
+fn soak(arguments: &LongArgs) -> Result<bool> {
+    let Some(binary) = release_build()? else {
+        return Ok(false);
+    };
+    let mut soak = Soak::new(arguments.lasting(120), arguments.seed());
+    soak.rate = arguments.rate;
+    soak.fault = Duration::from_secs(30);
+    soak.talkative = true;
+    println!(
+        "{} messages per second for {:?}, seed {}",
+        soak.rate, soak.duration, soak.seed
+    );
+    let outcome = soak.run(&binary)?;
+    print!("{outcome}");
+    let panicked = outcome.output.contains("panicked");
+    let grew = outcome.late.saturating_sub(outcome.early);
+    let flat = outcome.late_descriptors <= outcome.early_descriptors + 16;
+    println!(
+        "ended well: {}, panicked: {panicked}, grew by {} KiB, descriptors flat: {flat}, adds up: {}",
+        outcome.ended_well,
+        grew / 1024,
+        outcome.wrong.is_empty()
+    );
+    Ok(outcome.ended_well && !panicked && grew <= GROWTH && flat && outcome.wrong.is_empty())
 }
 
 /// The program with optimizations: what `HEPCAT_BINARY` names, else as it is built now.

@@ -30,7 +30,7 @@ struct Arguments {
 enum Command {
     /// Checks everything a change must pass: format, lints, documentation, tests, interop, licences.
     Test(test::TestArgs),
-    /// Runs the full form of a suite: property tests with many cases, fuzzing, soak.
+    /// Runs the full form of a suite: property tests with many cases, fuzzing, faults, a soak.
     Long(long::LongArgs),
     /// Makes the figures: relay, ceiling, codec.
     #[command(subcommand)]

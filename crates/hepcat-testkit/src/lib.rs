@@ -34,6 +34,7 @@ mod node;
 mod proxy;
 mod random;
 mod require;
+pub mod soak;
 mod vectors;
 
 pub use agent::FakeAgent;

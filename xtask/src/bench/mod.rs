@@ -7,8 +7,8 @@ mod path;
 mod priority;
 mod relay;
 mod run;
-mod soak;
 mod spool;
+mod steady;
 
 use std::{
     env,
@@ -111,12 +111,12 @@ pub(crate) fn run(command: &BenchCommand) -> Result<bool> {
     }
 }
 
-/// `long soak`.
-pub(crate) fn soak(duration: Duration) -> Result<bool> {
+/// `long steady`.
+pub(crate) fn steady(duration: Duration) -> Result<bool> {
     if cfg!(debug_assertions) {
         return run_optimised();
     }
-    soak::run(&Arrangement::default().bench()?, duration)
+    steady::run(&Arrangement::default().bench()?, duration)
 }
 
 /// Figures of an unoptimised build mean nothing: builds the node and this program, and becomes the latter.

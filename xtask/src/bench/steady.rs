@@ -1,4 +1,4 @@
-//! `long soak`: the node under half load for as long as one likes.
+//! `long steady`: the node under half load for as long as one likes.
 
 use std::{
     thread,

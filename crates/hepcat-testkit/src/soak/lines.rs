@@ -1,0 +1,118 @@
+//! The destinations, and the lines to them that break.
+
+use std::{collections::BTreeMap, io, net::SocketAddr, time::Duration};
+
+use super::agents::Sent;
+use crate::{
+    NodeProcess, TcpProxy,
+    load::{LaneReport, Sink, SinkConfig, Transport},
+    random::Random,
+};
+
+const NAMES: [&str; 4] = ["steady", "stalled", "broken", "datagrams"];
+
+#[derive(Debug)]
+pub(super) struct Lines {
+    streams: Sink,
+    datagrams: Sink,
+    stalled: TcpProxy,
+    broken: TcpProxy,
+    random: Random,
+    counts: BTreeMap<&'static str, u64>,
+}
+
+impl Lines {
+    pub(super) fn start(random: Random) -> io::Result<Self> {
+        let mut config = SinkConfig::new(Transport::Tcp);
+        config.lanes = 3;
+        let streams = Sink::start(&config)?;
+        let datagrams = Sink::start(&SinkConfig::new(Transport::Udp))?;
+        let addresses = streams.addresses();
+        Ok(Self {
+            stalled: TcpProxy::new(addresses[1]),
+            broken: TcpProxy::new(addresses[2]),
+            streams,
+            datagrams,
+            random,
+            counts: BTreeMap::new(),
+        })
+    }
+
+    /// Where the destinations point, in the order of their names.
+    pub(super) fn addresses(&self) -> [SocketAddr; 4] {
+        [
+            self.streams.addresses()[0],
+            self.stalled.address(),
+            self.broken.address(),
+            self.datagrams.addresses()[0],
+        ]
+    }
+
+    /// Does something, and says how long it shall be before the next.
+    pub(super) fn disturb(
+        &mut self,
+        longest: Duration,
+        node: &NodeProcess,
+        renew: &dyn Fn() -> io::Result<()>,
+    ) -> io::Result<Duration> {
+        let fault = match self.random.below(8) {
+            0 => {
+                self.stalled.stall();
+                "stalled line stalls"
+            }
+            1 => {
+                self.stalled.resume();
+                "stalled line resumes"
+            }
+            2 => {
+                self.broken.stall();
+                "broken line stalls"
+            }
+            3 => {
+                self.broken.resume();
+                "broken line resumes"
+            }
+            4 => {
+                self.broken.resume();
+                self.broken.reset();
+                "broken line is reset"
+            }
+            5 => {
+                self.broken.resume();
+                self.broken.cut_after(self.random.below(20_000) + 1);
+                "broken line is cut inside a frame"
+            }
+            6 => {
+                node.reload();
+                "configuration is read again"
+            }
+            _ => {
+                renew()?;
+                node.reload();
+                "certificate is renewed"
+            }
+        };
+        *self.counts.entry(fault).or_default() += 1;
+        let longest = usize::try_from(longest.as_millis()).unwrap_or(1_000);
+        let pause = u64::try_from(self.random.below(longest)).unwrap_or(0);
+        Ok(Duration::from_millis(pause))
+    }
+
+    /// All is well again.
+    pub(super) fn mend(&self) {
+        self.stalled.resume();
+        self.broken.resume();
+    }
+
+    pub(super) fn counts(&self) -> BTreeMap<&'static str, u64> {
+        self.counts.clone()
+    }
+
+    /// What arrived of each, once nothing comes any more.
+    pub(super) fn finish(&self, sent: &[Sent]) -> Vec<(&'static str, LaneReport)> {
+        let sent = sent.iter().map(|one| (one.sender, one.messages)).collect();
+        let mut lanes = self.streams.finish(&sent);
+        lanes.extend(self.datagrams.finish(&sent));
+        NAMES.into_iter().zip(lanes).collect()
+    }
+}
