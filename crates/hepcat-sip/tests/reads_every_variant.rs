@@ -647,7 +647,7 @@ fn every_via_has_its_branch_in_the_order_of_the_hops() {
         Call-ID: x\r\n\
         v: SIP/2.0/UDP c\r\n\
         via: SIP/2.0/UDP d;rport;branch=three\r\n\r\n";
-    let sip = hepcat_sip::scan(payload).expect("a status line");
+    let sip = scan(payload).expect("a status line");
     let branches: Vec<_> = sip.via_branches().collect();
     assert_eq!(branches, [&b"one"[..], b"two", b"three"]);
     assert_eq!(sip.via_branch(), branches.first().copied());
