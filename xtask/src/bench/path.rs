@@ -107,10 +107,16 @@ pub(super) fn node_config(
         path.input().name()
     );
     for (number, target) in targets.iter().enumerate() {
+        // A queue that makes its producer wait needs no more than what is usual; one that drops must outlast a moment
+        // in which the machine stands still.
+        let room = match target.when_full {
+            "block" => "",
+            _ => "frames = 25_000, size = \"16MiB\", ",
+        };
         let _ok = write!(
             text,
             "\n[[destination]]\nname = \"sink-{number}\"\nsocket = \"hep_{}:{}\"\nversion = 3\n\
-             queue = {{ frames = 25_000, size = \"16MiB\", when_full = {:?} }}\n{destination_tls}",
+             queue = {{ {room}when_full = {:?} }}\n{destination_tls}",
             path.output().name(),
             target.address,
             target.when_full,

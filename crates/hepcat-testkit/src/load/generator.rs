@@ -154,16 +154,16 @@ pub fn generate(config: &GeneratorConfig) -> io::Result<GeneratorReport> {
     })
 }
 
-/// Messages that are sent at once. Flat out as many as fit: one call of datagrams, or one large write to a
-/// stream. Paced about 200 µs worth, so that pacing is smooth and its pauses few: a generator that woke up
+/// Messages that are sent at once. Flat out one SIP call's, in one call of datagrams or one write to a stream. Paced about
+/// 200 µs worth, so that pacing is smooth and its pauses few: a generator that woke up
 /// more often would leave its core, which is also the sink's, no time at half a million messages a second.
 fn burst_size(transport: Transport, rate: Option<f64>) -> usize {
+    let Some(rate) = rate else {
+        return MESSAGES_PER_CALL;
+    };
     let most = match transport {
         Transport::Udp => MESSAGES_PER_CALL,
         Transport::Tcp | Transport::Tls => STREAM_BURST,
-    };
-    let Some(rate) = rate else {
-        return most;
     };
     (1..most)
         .find(|burst| *burst as f64 >= rate / 5_000.0)

@@ -81,6 +81,9 @@ pub struct LaneReport {
     pub p999_micros: u64,
     /// The longest.
     pub max_micros: u64,
+    /// The longest in each second since the first arrival: one bad moment, or many.
+    #[serde(default)]
+    pub longest_by_second: Vec<u64>,
     /// First arrival, microseconds since 1970; 0 where nothing arrived.
     pub first_micros: u64,
     /// Last arrival.
@@ -227,6 +230,7 @@ impl Lane {
             p99_micros: micros(990),
             p999_micros: micros(999),
             max_micros: micros(1000),
+            longest_by_second: tracker.longest_by_second().to_vec(),
             first_micros,
             last_micros,
             connections: self.connections.load(Ordering::Relaxed),

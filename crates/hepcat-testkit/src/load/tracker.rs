@@ -9,6 +9,8 @@ use super::{Histogram, Mark};
 pub struct Tracker {
     senders: BTreeMap<u16, Sender>,
     latency: Histogram,
+    /// The longest time of each second since the first arrival.
+    longest: Vec<u64>,
     /// Messages that were not the generator's or could not be read.
     unreadable: u64,
     unique: u64,
@@ -58,9 +60,23 @@ impl Tracker {
             .take(mark.sequence)
         {
             self.unique += 1;
-            self.latency
-                .record(now_micros.saturating_sub(mark.sent_micros));
+            let took = now_micros.saturating_sub(mark.sent_micros);
+            self.latency.record(took);
+            let since = now_micros.saturating_sub(self.first_micros.unwrap_or(now_micros));
+            let second = usize::try_from(since / 1_000_000).unwrap_or(usize::MAX);
+            if second < 1 << 20 {
+                if second >= self.longest.len() {
+                    self.longest.resize(second + 1, 0);
+                }
+                self.longest[second] = self.longest[second].max(took);
+            }
         }
+    }
+
+    /// The longest time from being sent to being read in each second since the first arrival, in microseconds.
+    #[must_use]
+    pub fn longest_by_second(&self) -> &[u64] {
+        &self.longest
     }
 
     /// Messages that arrived at least once.
