@@ -100,7 +100,8 @@ impl DestinationConfig {
     /// `hep_send_timeout`, default 100 ms: a connection that takes nothing for this long *while a
     /// producer waits* (in [`SendMode::Sync`], or under [`WhenFull::Block`] with a full queue) is
     /// closed and counted. Frames not wholly written are kept and sent whole on the next connection.
-    /// Without a waiting producer a stalled connection is left alone.
+    /// Without a waiting producer a stalled connection is left alone, and so it is with a spool under
+    /// [`WhenFull::Block`]: producers then wait for the disk.
     #[must_use]
     pub fn send_timeout(mut self, limit: Duration) -> Self {
         self.send_timeout = limit;

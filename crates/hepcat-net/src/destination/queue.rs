@@ -404,19 +404,26 @@ impl Queue {
         self.state.lock().disconnect
     }
 
-    /// Since when a producer has been waiting, if one is.
+    /// Since when a producer has been waiting for the connection, if one is.
     pub(super) fn producer_waits_since(&self) -> Option<Instant> {
-        self.state.lock().waiting_since
+        let state = self.state.lock();
+        // With a spool it waits for the disk: giving up the connection, and what is on its way there, would not help.
+        let for_disk = state.spooling.as_ref().is_some_and(|one| one.works());
+        state.waiting_since.filter(|_| self.sync || !for_disk)
     }
 
     fn wake_producers(&self, state: parking_lot::MutexGuard<'_, State>) {
-        let held = state.held();
-        let half_free =
-            held == 0 || (held <= self.max_frames / 2 && state.octets <= self.max_octets / 2);
-        if state.producers_waiting > 0 && (self.sync || half_free) {
+        if state.producers_waiting > 0 && (self.sync || self.is_half_free(&state)) {
             drop(state);
             self.producers.notify_waiters();
         }
+    }
+
+    fn is_half_free(&self, state: &State) -> bool {
+        let held = state.held();
+        held == 0
+            || (held <= self.max_frames / 2 && state.octets <= self.max_octets / 2)
+            || self.is_way_free(state)
     }
 
     // ---- the link ----
@@ -614,6 +621,8 @@ impl<'a> WaitingProducer<'a> {
         state.producers_waiting += 1;
         if state.producers_waiting == 1 {
             state.waiting_since = Some(Instant::now());
+            // It writes more willingly now.
+            queue.spooler.notify_one();
             drop(state);
             // A stalled writer now has a time limit to keep.
             queue.writer.notify_one();

@@ -333,7 +333,10 @@ impl<'a> Spooler<'a> {
         let always = self.config.mode == SpoolMode::Always;
         // A destination that takes frames empties the tail itself, once it has caught up.
         let hopeful = takes || view.link == LinkState::Connecting;
-        let lazy = hopeful && !always && (view.open || view.spooling.is_passed_by());
+        let lazy = hopeful
+            && !always
+            && !view.producer_waits
+            && (view.open || view.spooling.is_passed_by());
         let worth = if closing {
             (1, 1)
         } else if lazy {

@@ -118,6 +118,11 @@ impl Spooling {
         )
     }
 
+    /// Whether frames get to disk.
+    pub(super) fn works(&self) -> bool {
+        !self.failing && self.phase != SpoolPhase::Closed
+    }
+
     /// Frames in memory only, beside those that wait for the sender or are in flight.
     pub(super) fn held(&self) -> usize {
         self.tail.len() + self.writing + self.head.len()
@@ -129,6 +134,24 @@ impl Spooling {
             self.diverting = true;
             self.tail_octets = waiting.iter().map(Bytes::len).sum();
             std::mem::swap(&mut self.tail, waiting);
+        }
+    }
+
+    /// Frames on their way to disk, and their octets.
+    pub(super) fn on_the_way(&self) -> (usize, usize) {
+        (
+            self.tail.len() + self.writing,
+            self.tail_octets + self.writing_octets,
+        )
+    }
+
+    /// Frames that passed the disk by and were not sent go there after all, where they can still go first.
+    pub(super) fn take_back(&mut self, waiting: &mut VecDeque<Bytes>) {
+        if self.spooled == 0 && self.writing == 0 {
+            while let Some(frame) = waiting.pop_back() {
+                self.tail_octets += frame.len();
+                self.tail.push_front(frame);
+            }
         }
     }
 

@@ -7,6 +7,7 @@ mod ledger;
 mod names;
 mod outage;
 mod patience;
+mod pushback;
 mod retries;
 mod rig;
 mod spool;

@@ -25,6 +25,8 @@ pub(in crate::destination) struct View<'a> {
     pub(in crate::destination) max_octets: usize,
     /// Whether producers wait for room rather than lose frames.
     pub(in crate::destination) producers_wait: bool,
+    /// Whether one does now.
+    pub(in crate::destination) producer_waits: bool,
     octets: &'a mut usize,
     left: &'a mut u64,
 }
@@ -58,7 +60,7 @@ impl Queue {
         if half_full || Spooling::gives_up(state.link.state) {
             state.divert();
         }
-        while !self.fits(state, &frame) {
+        while !self.fits(state, &frame) && !self.fits_way(state, &frame) {
             if self.when_full == WhenFull::Block {
                 return Err(frame);
             }
@@ -82,6 +84,26 @@ impl Queue {
         Ok(())
     }
 
+    /// Whether a frame fits on the way to disk. What is in memory before that way, for a destination that takes
+    /// nothing, may be all that is allowed, and shall not keep frames from the disk for as long.
+    fn fits_way(&self, state: &State, frame: &Bytes) -> bool {
+        state.spooling.as_ref().is_some_and(|spooling| {
+            let (frames, octets) = spooling.on_the_way();
+            let octets = octets.saturating_add(frame.len());
+            let in_bounds = frames < self.max_frames / 2 && octets <= self.max_octets / 2;
+            spooling.diverting && (frames == 0 || in_bounds)
+        })
+    }
+
+    /// Whether so much of it is free that waiting producers are to use it.
+    pub(super) fn is_way_free(&self, state: &State) -> bool {
+        state.spooling.as_ref().is_some_and(|spooling| {
+            let (frames, octets) = spooling.on_the_way();
+            let in_bounds = frames <= self.max_frames / 4 && octets <= self.max_octets / 4;
+            spooling.diverting && (frames == 0 || in_bounds)
+        })
+    }
+
     pub(super) fn wake_spooler(&self, state: &State) {
         if let Some(spooling) = &state.spooling
             && spooling.wants_news()
@@ -91,8 +113,12 @@ impl Queue {
     }
 
     pub(super) fn link_changed(&self, state: &mut State) {
-        if Spooling::gives_up(state.link.state) {
+        let is_stuck = state.link.state == LinkState::Slow && state.producers_waiting > 0;
+        if is_stuck || Spooling::gives_up(state.link.state) {
             state.divert();
+            if let Some(spooling) = &mut state.spooling {
+                spooling.take_back(&mut state.waiting);
+            }
         }
         self.spooler.notify_one();
     }
@@ -147,6 +173,7 @@ impl Queue {
             max_frames: self.max_frames,
             max_octets: self.max_octets,
             producers_wait: self.when_full == WhenFull::Block,
+            producer_waits: state.producers_waiting > 0,
             octets: &mut state.octets,
             left: &mut state.left,
         }))
@@ -164,15 +191,9 @@ impl Queue {
             && spooling.phase != SpoolPhase::Closed
         {
             spooling.phase = SpoolPhase::Closing;
-            // Older than anything on disk, where there is anything.
-            if spooling.spooled == 0 && spooling.writing == 0 {
-                while let Some(frame) = state.waiting.pop_back() {
-                    spooling.tail_octets += frame.len();
-                    spooling.tail.push_front(frame);
-                }
-            } else {
-                spooling.head.extend(state.waiting.drain(..));
-            }
+            spooling.take_back(&mut state.waiting);
+            // Older than what is on disk.
+            spooling.head.extend(state.waiting.drain(..));
         }
         self.spooler.notify_one();
     }
@@ -213,6 +234,9 @@ impl Queue {
             state.left += frames as u64;
         }
         self.spool_closed.notify_waiters();
+        // From now on it is a queue without a spool.
+        self.writer.notify_one();
+        self.producers.notify_waiters();
     }
 }
 
