@@ -144,10 +144,10 @@ async fn plan_listener(
         return Ok(ListenerPlan::Keep);
     }
     let net = convert::listener(spec, &config.hep, id).await?;
-    let holder = running
-        .listeners
-        .iter()
-        .find(|(other, _)| *other.socket == *spec.socket);
+    // Port 0 is a port of each listener's own.
+    let holder = running.listeners.iter().find(|(other, _)| {
+        *other.socket == *spec.socket && (spec.socket.port != 0 || *other.name == *spec.name)
+    });
     let bound = match holder {
         // Changed settings of an address that we listen on already: the same sockets go on.
         Some((_, handle)) => Listener::take_over(net, handle),
