@@ -44,6 +44,19 @@ pub struct NodeProcess {
 struct Output {
     lines: Mutex<VecDeque<String>>,
     grown: Condvar,
+    reading: Mutex<Reading>,
+    changed: Condvar,
+}
+
+/// What is done with the pipes that the node writes to.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    #[default]
+    On,
+    /// They stay open and fill.
+    Paused,
+    /// They are closed.
+    Over,
 }
 
 impl NodeProcess {
@@ -53,10 +66,22 @@ impl NodeProcess {
     /// # Errors
     /// When it ends or is not ready within 30 seconds: with everything that it said.
     pub fn try_start(binary: &Path, config_text: &str) -> io::Result<Self> {
+        Self::try_start_with(binary, config_text, &[])
+    }
+
+    /// As [`try_start`](Self::try_start), with more arguments (`-vv`).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_start_with(
+        binary: &Path,
+        config_text: &str,
+        arguments: &[&str],
+    ) -> io::Result<Self> {
         let directory = tempfile::tempdir()?;
         let config = directory.path().join("hepcat.toml");
         let mut node = Self {
-            child: spawn(binary, &config, &directory, config_text)?,
+            child: spawn(binary, &config, &directory, config_text, arguments)?,
             output: Arc::default(),
             readers: Vec::new(),
             directory,
@@ -218,6 +243,21 @@ impl NodeProcess {
             .unwrap_or_else(|| panic!("it never says `{text}`:\n{}", self.output()))
     }
 
+    /// Reads no more of what it writes: its pipes stay open and fill. What was under way may still be read.
+    pub fn pause_output(&self) {
+        self.output.set(Reading::Paused);
+    }
+
+    /// Reads again after [`pause_output`](Self::pause_output).
+    pub fn resume_output(&self) {
+        self.output.set(Reading::On);
+    }
+
+    /// Closes the pipes that it writes to, each with the next line that comes through it.
+    pub fn close_output(&self) {
+        self.output.set(Reading::Over);
+    }
+
     fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.id()).expect("a process id");
         signal::kill(Pid::from_raw(id), signal).expect("the node runs");
@@ -233,6 +273,9 @@ impl NodeProcess {
             let reader = thread::spawn(move || {
                 for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
                     output.push(String::from_utf8_lossy(&line).into_owned());
+                    if !output.goes_on() {
+                        return;
+                    }
                 }
             });
             self.readers.push(reader);
@@ -292,10 +335,29 @@ impl Drop for NodeProcess {
         // It may have ended by itself.
         self.child.kill().ok();
         self.child.wait().ok();
+        // Readers that are held up end with its pipes.
+        self.output.set(Reading::On);
     }
 }
 
 impl Output {
+    fn set(&self, reading: Reading) {
+        *self.reading.lock().unwrap_or_else(PoisonError::into_inner) = reading;
+        self.changed.notify_all();
+    }
+
+    /// Waits while nothing shall be read; then whether there is more to read.
+    fn goes_on(&self) -> bool {
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        while *reading == Reading::Paused {
+            reading = self
+                .changed
+                .wait(reading)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        *reading == Reading::On
+    }
+
     fn push(&self, line: String) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() == KEPT_LINES {
@@ -332,12 +394,14 @@ fn spawn(
     config: &Path,
     directory: &TempDir,
     config_text: &str,
+    arguments: &[&str],
 ) -> io::Result<Child> {
     write_config(config, directory, config_text)?;
     Command::new(binary)
         .arg("run")
         .arg("-c")
         .arg(config)
+        .args(arguments)
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

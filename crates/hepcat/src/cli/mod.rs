@@ -77,7 +77,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Run(_) | Command::Route(_) => "info",
         _ => "error",
     };
-    telemetry::start(arguments.log_format, usual, arguments.verbose);
+    let _last_lines = match telemetry::start(arguments.log_format, usual, arguments.verbose) {
+        Ok(last_lines) => last_lines,
+        Err(error) => return exit::failed(format_args!("cannot start the log: {error}")),
+    };
     match command {
         Command::Agents(agents) => wait_for(agents::run(agents)),
         Command::Capture(capture) => wait_for(capture::run(capture)),

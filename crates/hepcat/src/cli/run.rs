@@ -1,12 +1,20 @@
 //! `hepcat run`: the node, from configuration to shutdown.
 
-use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    io::{self, IsTerminal, Write as _},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    thread,
+};
 
-use anstream::{eprintln, println};
+use anstream::eprintln;
 use anstyle::Style;
 use clap::Args;
 use hepcat_net::Transport;
 use jiff::tz::TimeZone;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::exit;
@@ -42,7 +50,7 @@ pub(super) async fn run(arguments: RunArgs) -> ExitCode {
         Ok(node) => node,
         Err(faults) => return faulty(&faults),
     };
-    let shown = std::io::stdout()
+    let shown = io::stdout()
         .is_terminal()
         .then(|| show_messages(&node))
         .flatten();
@@ -83,7 +91,16 @@ async fn reload(arguments: &RunArgs, node: &Arc<Node>) {
     match reloaded {
         Ok(()) => tracing::info!("configuration reloaded"),
         Err(faults) => {
-            eprintln!("{}", faults.styled());
+            // In the log alone: standard error itself may be stuck or gone by now.
+            for fault in &faults {
+                tracing::error!(
+                    file = fault.file().map(|file| file.display().to_string()),
+                    line = fault.line(),
+                    fault = fault.message(),
+                    remedy = fault.remedy(),
+                    "fault in the configuration"
+                );
+            }
             tracing::error!(
                 faults = faults.len(),
                 "configuration not reloaded, the old one goes on"
@@ -106,24 +123,33 @@ fn show_messages(node: &Arc<Node>) -> Option<impl Drop + use<>> {
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     let shown_by = Arc::clone(node);
-    node.tasks().spawn(async move {
-        tokio::select! {
-            () = stopped.cancelled() => {}
-            () = print_each(&watch, &shown_by) => {}
-        }
+    let runtime = Handle::current();
+    // A terminal whose output is stopped (Ctrl-S) takes nothing for as long as somebody looks at it: no thread of the
+    // runtime may wait for that, and neither may the end of the program.
+    let printer = thread::Builder::new().name("terminal".to_owned());
+    let printer = printer.spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                () = stopped.cancelled() => {}
+                // A terminal that is gone takes no more: nobody is left to be told.
+                _gone = print_each(&watch, &shown_by) => {}
+            }
+        });
     });
+    printer.ok()?;
     Some(stop.drop_guard())
 }
 
-async fn print_each(watch: &Watch, node: &Node) {
+async fn print_each(watch: &Watch, node: &Node) -> io::Result<()> {
     let (palette, zone) = (Palette::coloured(), TimeZone::system());
+    let mut terminal = anstream::stdout();
     loop {
         match watch.next().await {
-            Seen::Missed(missed) => println!("… {missed} messages not shown"),
+            Seen::Missed(missed) => writeln!(terminal, "… {missed} messages not shown")?,
             Seen::Frame(Watched { arrival, .. }) => {
                 let topology = node.pipeline().topology();
                 let summary = arrival_summary(&arrival, topology.listener_name(&arrival));
-                println!("{}", summary.line(&palette, &zone));
+                writeln!(terminal, "{}", summary.line(&palette, &zone))?;
             }
         }
     }
