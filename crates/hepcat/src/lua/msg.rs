@@ -1,10 +1,11 @@
 //! `msg`: the message, as a value of Lua.
 
-use std::time::UNIX_EPOCH;
+use std::{collections::HashMap, sync::Arc, time::UNIX_EPOCH};
 
+use foldhash::fast::RandomState;
 use hepcat_sip::{Kind, NameAddr, Scan};
 use hepcat_wire::{ChunkType, VendorId, trim_nul};
-use mlua::{Lua, LuaString, MetaMethod, Table, UserData, UserDataFields, UserDataMethods, Value};
+use mlua::{BString, Lua, Table, Value};
 
 use super::{
     chunk_key::ChunkKey,
@@ -13,22 +14,10 @@ use super::{
     functions::chunks,
     names::suggestion,
     refusal::{OrRefuse, refuse},
-    reply::{address, mac, octets},
+    reply::{Reply, address, mac, octets},
 };
 
-/// The one value of its kind in a state; it shows whatever message lies on the desk.
-#[derive(Debug)]
-pub(super) struct Msg {
-    seat: Seat,
-}
-
-impl Msg {
-    pub(super) const fn new(seat: Seat) -> Self {
-        Self { seat }
-    }
-}
-
-type Read = fn(&Lua, &mut Current) -> mlua::Result<Value>;
+type Read = fn(&Lua, &mut Current) -> mlua::Result<Reply>;
 
 /// Every field that can be read.
 pub(super) const FIELDS: &[(&str, Read)] = &[
@@ -57,7 +46,7 @@ pub(super) const FIELDS: &[(&str, Read)] = &[
     ("time", |_, m| {
         let arrival = m.envelope.received_at.duration_since(UNIX_EPOCH);
         let time = m.message().time(arrival.unwrap_or_default());
-        Ok(Value::Number(time.since_epoch.as_secs_f64()))
+        Ok(Reply::Right(Value::Number(time.since_epoch.as_secs_f64())))
     }),
     ("protocol_type", |_, m| {
         number(m.message().protocol_type().map(|t| t.0))
@@ -144,10 +133,12 @@ pub(super) const FIELDS: &[(&str, Read)] = &[
     }),
     ("received_at", |_, m| {
         let arrival = m.envelope.received_at.duration_since(UNIX_EPOCH);
-        Ok(Value::Number(arrival.unwrap_or_default().as_secs_f64()))
+        Ok(Reply::Right(Value::Number(
+            arrival.unwrap_or_default().as_secs_f64(),
+        )))
     }),
     // The SIP in it.
-    ("is_sip", |_, m| Ok(Value::Boolean(m.sip().is_some()))),
+    ("is_sip", |_, m| boolean(m.sip().is_some())),
     ("is_request", |_, m| is_kind(m, Kind::Request)),
     ("is_reply", |_, m| is_kind(m, Kind::Response)),
     ("method", |lua, m| {
@@ -230,68 +221,102 @@ const WRITABLE: &[(&str, ChunkType)] = &[
     ("payload", ChunkType::PAYLOAD),
 ];
 
-impl UserData for Msg {
-    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
-        for (name, read) in FIELDS {
-            fields.add_field_method_get(*name, move |lua, msg: &Self| {
-                read(lua, open(&msg.seat)?.current().or_refuse("msg")?)
-            });
+/// Makes the value: a table that is empty but for its methods, so that every field is asked of the message on the desk.
+/// A userdata would check with every field whether it is the right one, which there is no doubt about.
+pub(super) fn create(lua: &Lua, seat: &Seat) -> mlua::Result<Table> {
+    let msg = lua.create_table()?;
+    install_methods(lua, seat, &msg)?;
+    let fields = lua.create_table()?;
+    let readable: HashMap<&[u8], Read, RandomState> = FIELDS
+        .iter()
+        .map(|(name, read)| (name.as_bytes(), *read))
+        .collect();
+    let desk = Arc::clone(seat);
+    let read = lua.create_function(move |lua, (_, name): (Itself, BString)| {
+        match readable.get(name.as_slice()) {
+            Some(read) => read(lua, open(&desk)?.current().or_refuse("msg")?),
+            None => Err(no_field(&name)),
         }
-        for (name, chunk_type) in WRITABLE {
-            fields.add_field_method_set(*name, move |_, msg: &mut Self, value: Value| {
-                let mut desk = open(&msg.seat)?;
-                write(desk.current().or_refuse("msg")?, name, *chunk_type, &value)
-            });
-        }
-    }
+    })?;
+    fields.raw_set("__index", read)?;
+    let desk = Arc::clone(seat);
+    let write = lua.create_function(move |_, (_, name, value): (Itself, BString, Value)| {
+        let known = WRITABLE
+            .iter()
+            .find(|(known, _)| known.as_bytes() == name.as_slice());
+        let Some((name, chunk_type)) = known else {
+            return Err(not_writable(&name));
+        };
+        write(
+            open(&desk)?.current().or_refuse("msg")?,
+            name,
+            *chunk_type,
+            &value,
+        )
+    })?;
+    fields.raw_set("__newindex", write)?;
+    fields.raw_set("__name", "msg")?;
+    fields.raw_set("__metatable", false)?;
+    msg.set_metatable(Some(fields))?;
+    Ok(msg)
+}
 
-    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_method("header", |lua, msg, name: LuaString| {
-            let mut desk = open(&msg.seat)?;
-            header_value(lua, desk.current().or_refuse("header")?, &name.as_bytes())
-        });
-        methods.add_method("headers", |lua, msg, name: Option<LuaString>| {
-            let mut desk = open(&msg.seat)?;
-            headers(lua, desk.current().or_refuse("headers")?, name.as_ref())
-        });
-        methods.add_method("sdp", |lua, msg, kind: Option<LuaString>| {
-            let mut desk = open(&msg.seat)?;
-            let kind = kind.map(|kind| kind.as_bytes().to_vec());
-            sdp(lua, desk.current().or_refuse("sdp")?, kind.as_deref())
-        });
-        methods.add_method(
-            "chunk",
-            |lua, msg, (chunk, vendor): (Value, Option<u16>)| {
-                const NAME: &str = "chunk";
-                let key = match &chunk {
-                    Value::Integer(number) => ChunkKey::numbered(*number),
-                    other => text_of(other).and_then(|text| ChunkKey::parse(&text)),
-                };
-                let key = key.or_refuse(NAME)?.of_vendor(vendor.map(VendorId));
-                let mut desk = open(&msg.seat)?;
-                chunks::get(lua, desk.current().or_refuse(NAME)?, key, None).or_refuse(NAME)
-            },
-        );
-        methods.add_meta_method(MetaMethod::Index, |_, _, name: Value| {
-            let name = text_of(&name).or_refuse("msg")?;
-            let near = suggestion(&name, FIELDS.iter().map(|(name, _)| name));
-            Err::<Value, _>(refuse(
-                "msg",
-                format!("no field \"{}\"{near}", name.escape_default()),
-            ))
-        });
-        methods.add_meta_method(MetaMethod::NewIndex, |_, _, (name, _): (Value, Value)| {
-            let name = text_of(&name).or_refuse("msg")?;
-            let what = match FIELDS.iter().any(|(known, _)| *known == name) {
-                true => "can be read only",
-                false => "is no field",
+/// The first argument of a method, which is `msg` itself. Reading it as a truth value costs nothing.
+type Itself = bool;
+
+fn install_methods(lua: &Lua, seat: &Seat, msg: &Table) -> mlua::Result<()> {
+    let desk = Arc::clone(seat);
+    let header = lua.create_function(move |lua, (_, name): (Itself, BString)| {
+        header_value(lua, open(&desk)?.current().or_refuse("header")?, &name)
+    })?;
+    msg.raw_set("header", header)?;
+
+    let desk = Arc::clone(seat);
+    let headers = lua.create_function(move |lua, (_, name): (Itself, Option<BString>)| {
+        let name = name.as_deref().map(Vec::as_slice);
+        headers(lua, open(&desk)?.current().or_refuse("headers")?, name)
+    })?;
+    msg.raw_set("headers", headers)?;
+
+    let desk = Arc::clone(seat);
+    let sdp = lua.create_function(move |lua, (_, kind): (Itself, Option<BString>)| {
+        let kind = kind.as_deref().map(Vec::as_slice);
+        sdp(lua, open(&desk)?.current().or_refuse("sdp")?, kind)
+    })?;
+    msg.raw_set("sdp", sdp)?;
+
+    let desk = Arc::clone(seat);
+    let chunk = lua.create_function(
+        move |lua, (_, chunk, vendor): (Itself, Value, Option<u16>)| {
+            const NAME: &str = "chunk";
+            let key = match &chunk {
+                Value::Integer(number) => ChunkKey::numbered(*number),
+                other => text_of(other).and_then(|text| ChunkKey::parse(&text)),
             };
-            Err::<(), _>(refuse(
-                "msg",
-                format!("\"{}\" {what}", name.escape_default()),
-            ))
-        });
-    }
+            let key = key.or_refuse(NAME)?.of_vendor(vendor.map(VendorId));
+            let mut desk = open(&desk)?;
+            chunks::get(lua, desk.current().or_refuse(NAME)?, key, None).or_refuse(NAME)
+        },
+    )?;
+    msg.raw_set("chunk", chunk)
+}
+
+fn no_field(name: &[u8]) -> mlua::Error {
+    let name = String::from_utf8_lossy(name);
+    let near = suggestion(&name, FIELDS.iter().map(|(name, _)| name));
+    refuse(
+        "msg",
+        format!("no field \"{}\"{near}", name.escape_default()),
+    )
+}
+
+fn not_writable(name: &[u8]) -> mlua::Error {
+    let name = String::from_utf8_lossy(name);
+    let what = match FIELDS.iter().any(|(known, _)| *known == name) {
+        true => "can be read only",
+        false => "is no field",
+    };
+    refuse("msg", format!("\"{}\" {what}", name.escape_default()))
 }
 
 fn write(
@@ -318,8 +343,13 @@ fn write(
     ))
 }
 
-fn number<N: Into<i64>>(number: Option<N>) -> mlua::Result<Value> {
-    Ok(number.map_or(Value::Nil, |number| Value::Integer(number.into())))
+fn number<N: Into<i64>>(number: Option<N>) -> mlua::Result<Reply> {
+    let value = number.map_or(Value::Nil, |number| Value::Integer(number.into()));
+    Ok(Reply::Right(value))
+}
+
+fn boolean(truth: bool) -> mlua::Result<Reply> {
+    Ok(Reply::Right(Value::Boolean(truth)))
 }
 
 /// A part of the SIP message.
@@ -327,14 +357,12 @@ fn sip(
     lua: &Lua,
     current: &mut Current,
     part: impl for<'a> FnOnce(&Scan<'a>) -> Option<&'a [u8]>,
-) -> mlua::Result<Value> {
+) -> mlua::Result<Reply> {
     octets(lua, current.sip().as_ref().and_then(part))
 }
 
-fn is_kind(current: &mut Current, kind: Kind) -> mlua::Result<Value> {
-    Ok(Value::Boolean(
-        current.sip().is_some_and(|sip| sip.kind() == kind),
-    ))
+fn is_kind(current: &mut Current, kind: Kind) -> mlua::Result<Reply> {
+    boolean(current.sip().is_some_and(|sip| sip.kind() == kind))
 }
 
 fn uri<'a>(end: Option<NameAddr<'a>>) -> Option<&'a [u8]> {
@@ -342,21 +370,20 @@ fn uri<'a>(end: Option<NameAddr<'a>>) -> Option<&'a [u8]> {
 }
 
 /// The first header field of that name, on one line.
-fn header_value(lua: &Lua, current: &mut Current, name: &[u8]) -> mlua::Result<Value> {
+fn header_value(lua: &Lua, current: &mut Current, name: &[u8]) -> mlua::Result<Reply> {
     let header = current.sip().and_then(|sip| sip.header(name));
     octets(lua, header.map(|header| header.to_unfolded()).as_deref())
 }
 
 /// The values of all header fields of that name; without a name all header fields, each as a table of name and value.
-fn headers(lua: &Lua, current: &mut Current, name: Option<&LuaString>) -> mlua::Result<Table> {
+fn headers(lua: &Lua, current: &mut Current, name: Option<&[u8]>) -> mlua::Result<Table> {
     let list = lua.create_table()?;
     let Some(sip) = current.sip() else {
         return Ok(list);
     };
-    let name = name.map(LuaString::as_bytes);
     for header in sip.headers() {
         let value = lua.create_string(header.to_unfolded())?;
-        match &name {
+        match name {
             Some(name) if header.is(name) => list.raw_push(value)?,
             Some(_) => {}
             None => {

@@ -2,20 +2,33 @@
 
 use std::{fmt::Write as _, net::IpAddr};
 
-use mlua::{Lua, Value};
+use mlua::{Either, Lua, Value};
+
+/// A value on its way to Lua: a text of UTF-8, which is pushed as it is, or any other value. Most texts are the former,
+/// and a text of Lua's own making would be noted and forgotten again in its table of references.
+pub(super) type Reply = Either<String, Value>;
+
+/// Nil.
+pub(super) const NIL: Reply = Either::Right(Value::Nil);
 
 /// A text of octets, which need not be UTF-8; nil for none.
-pub(super) fn octets(lua: &Lua, octets: Option<&[u8]>) -> mlua::Result<Value> {
-    match octets {
-        Some(octets) => lua.create_string(octets).map(Value::String),
-        None => Ok(Value::Nil),
+pub(super) fn octets(lua: &Lua, octets: Option<&[u8]>) -> mlua::Result<Reply> {
+    let Some(octets) = octets else {
+        return Ok(NIL);
+    };
+    match std::str::from_utf8(octets) {
+        Ok(text) => Ok(Either::Left(text.to_owned())),
+        Err(_) => lua
+            .create_string(octets)
+            .map(Value::String)
+            .map(Either::Right),
     }
 }
 
 /// An address as text.
-pub(super) fn address(lua: &Lua, address: Option<IpAddr>) -> mlua::Result<Value> {
+pub(super) fn address(lua: &Lua, address: Option<IpAddr>) -> mlua::Result<Reply> {
     let Some(address) = address else {
-        return Ok(Value::Nil);
+        return Ok(NIL);
     };
     let mut text = Text::default();
     match address {
@@ -34,9 +47,9 @@ pub(super) fn address(lua: &Lua, address: Option<IpAddr>) -> mlua::Result<Value>
 }
 
 /// A MAC address as text.
-pub(super) fn mac(lua: &Lua, mac: Option<[u8; 6]>) -> mlua::Result<Value> {
+pub(super) fn mac(lua: &Lua, mac: Option<[u8; 6]>) -> mlua::Result<Reply> {
     let Some([a, b, c, d, e, f]) = mac else {
-        return Ok(Value::Nil);
+        return Ok(NIL);
     };
     let text = format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
     octets(lua, Some(text.as_bytes()))

@@ -1,8 +1,8 @@
 //! One Lua state with a script in it: what the script finds there, and what it does not.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
-use mlua::{AnyUserData, Function, Lua, LuaOptions, StdLib, Value};
+use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 
 use super::{
     desk::Seat,
@@ -10,7 +10,7 @@ use super::{
     functions,
     guard::Guard,
     limits::Limits,
-    msg::Msg,
+    msg,
     names::ScriptNames,
 };
 
@@ -21,7 +21,7 @@ pub(super) const CHUNK_NAME: &str = "script";
 #[derive(Debug)]
 pub(super) struct Vm {
     lua: Lua,
-    msg: AnyUserData,
+    msg: Table,
     entries: [Option<Function>; EntryPoint::ALL.len()],
 }
 
@@ -30,7 +30,7 @@ impl Vm {
     pub(super) fn empty(seat: &Seat, guard: &Guard, limits: &Limits) -> mlua::Result<Self> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8;
         let lua = Lua::new_with(libraries, LuaOptions::new())?;
-        let msg = lua.create_userdata(Msg::new(Arc::clone(seat)))?;
+        let msg = msg::create(&lua, seat)?;
         lua.globals().raw_set("msg", &msg)?;
         functions::install(&lua, seat)?;
         lua.load(include_str!("prelude.lua"))

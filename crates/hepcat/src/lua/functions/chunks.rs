@@ -6,7 +6,7 @@ use std::{
 };
 
 use hepcat_wire::{AddressFamily, ChunkType, Target, VendorId, Version};
-use mlua::{Lua, Table, Value, Variadic};
+use mlua::{BString, Lua, Table, Value, Variadic};
 
 use crate::lua::{
     args::Args,
@@ -14,7 +14,7 @@ use crate::lua::{
     chunk_value::{self, DataType, Decoded, Written, integer_of, shown, text_of},
     desk::{Current, Seat, edited, open},
     refusal::{OrRefuse, refuse},
-    reply::{Text, address, octets},
+    reply::{NIL, Reply, Text, address, octets},
 };
 
 pub(super) fn install(lua: &Lua, seat: &Seat) -> mlua::Result<()> {
@@ -27,7 +27,8 @@ pub(super) fn install(lua: &Lua, seat: &Seat) -> mlua::Result<()> {
         let mut desk = open(&desk)?;
         let current = desk.current().or_refuse(NAME)?;
         let value = get(lua, current, asked.key, asked.data_type).or_refuse(NAME)?;
-        let vendor = (!value.is_nil()).then_some(asked.key.vendor_id.0);
+        let there = !matches!(value, Reply::Right(Value::Nil));
+        let vendor = there.then_some(asked.key.vendor_id.0);
         Ok((value, vendor))
     })?;
     globals.raw_set("hep_get", hep_get)?;
@@ -53,19 +54,19 @@ pub(super) fn install(lua: &Lua, seat: &Seat) -> mlua::Result<()> {
     globals.raw_set("hep_del", hep_del)?;
 
     let desk = Arc::clone(seat);
-    let hep_net = lua.create_function(move |lua, name: mlua::LuaString| {
+    let hep_net = lua.create_function(move |lua, name: BString| {
         const NAME: &str = "hep_net";
         let mut desk = open(&desk)?;
         let origin = Arc::clone(&desk.current().or_refuse(NAME)?.envelope.origin);
         let (peer, local): (SocketAddr, SocketAddr) = (origin.peer, origin.local);
-        match &*name.as_bytes() {
+        match name.as_slice() {
             b"proto_family" => {
                 let family = if peer.is_ipv4() {
                     "AF_INET"
                 } else {
                     "AF_INET6"
                 };
-                lua.create_string(family).map(Value::String)
+                octets(lua, Some(family.as_bytes()))
             }
             b"proto_id" => {
                 let mut text = Text::default();
@@ -74,12 +75,9 @@ pub(super) fn install(lua: &Lua, seat: &Seat) -> mlua::Result<()> {
             }
             b"src_ip" => address(lua, Some(peer.ip())),
             b"dst_ip" => address(lua, Some(local.ip())),
-            b"src_port" => Ok(Value::Integer(peer.port().into())),
-            b"dst_port" => Ok(Value::Integer(local.port().into())),
-            _ => Err(refuse(
-                NAME,
-                format!("no field {}", shown(&Value::String(name.clone()))),
-            )),
+            b"src_port" => Ok(Reply::Right(Value::Integer(peer.port().into()))),
+            b"dst_port" => Ok(Reply::Right(Value::Integer(local.port().into()))),
+            _ => Err(refuse(NAME, format!("no field {name:?}"))),
         }
     })?;
     globals.raw_set("hep_net", hep_net)
@@ -202,8 +200,10 @@ pub(in crate::lua) fn get(
     current: &mut Current,
     key: ChunkKey,
     data_type: Option<DataType>,
-) -> Result<Value, String> {
-    let number = |number: Option<u32>| Ok(number.map_or(Value::Nil, |n| Value::Integer(n.into())));
+) -> Result<Reply, String> {
+    let number = |number: Option<u32>| {
+        Ok(number.map_or(NIL, |number| Reply::Right(Value::Integer(number.into()))))
+    };
     let failed = |error: mlua::Error| error.to_string();
     let as_number = data_type.is_some_and(|data_type| data_type.width().is_some());
     let message = current.message();
@@ -275,9 +275,9 @@ fn chunk(
     current: &Current,
     key: ChunkKey,
     data_type: Option<DataType>,
-) -> Result<Value, String> {
+) -> Result<Reply, String> {
     let Some(chunk) = current.message().chunk(key.vendor_id, key.chunk_type) else {
-        return Ok(Value::Nil);
+        return Ok(NIL);
     };
     let usual = match (key.meaning(), chunk.value().len()) {
         (Some(Meaning::Integer(1)), 1) => DataType::Uint8,
@@ -286,7 +286,7 @@ fn chunk(
         _ => DataType::Octets,
     };
     let value = match chunk_value::decode(key, chunk.value(), data_type.unwrap_or(usual))? {
-        Decoded::Integer(number) => Ok(Value::Integer(number)),
+        Decoded::Integer(number) => Ok(Reply::Right(Value::Integer(number))),
         Decoded::Address(ip) => address(lua, Some(ip)),
         Decoded::Octets => octets(lua, Some(chunk.value())),
     };

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use mlua::{Lua, LuaString, Value, Variadic};
+use mlua::{BString, Lua, Value, Variadic};
 
 use crate::lua::{
     chunk_value::{octets_of, shown, text_of},
@@ -25,7 +25,7 @@ pub(super) fn install(lua: &Lua, seat: &Seat) -> mlua::Result<()> {
 
     let desk = Arc::clone(seat);
     let count = lua.create_function(
-        move |_, (name, label, by): (LuaString, Value, Option<Value>)| {
+        move |_, (name, label, by): (BString, Option<BString>, Option<Value>)| {
             const NAME: &str = "count";
             let by = match by {
                 None => 1,
@@ -36,23 +36,20 @@ pub(super) fn install(lua: &Lua, seat: &Seat) -> mlua::Result<()> {
                     return Err(refuse(NAME, what));
                 }
             };
+            let label = label.as_deref().map_or(&b""[..], Vec::as_slice);
             let mut desk = open(&desk)?;
-            let handle = match &label {
-                Value::Nil => desk.counter(&name.as_bytes(), b""),
-                Value::String(label) => desk.counter(&name.as_bytes(), &label.as_bytes()),
-                other => desk.counter(&name.as_bytes(), &octets_of(other).or_refuse(NAME)?),
-            };
-            handle.or_refuse(NAME)?.fetch_add(by, Ordering::Relaxed);
+            let counter = desk.counter(&name, label).or_refuse(NAME)?;
+            counter.fetch_add(by, Ordering::Relaxed);
             Ok(())
         },
     )?;
     globals.raw_set("count", count)?;
 
-    let hash = lua.create_function(|_, (text, n): (LuaString, Value)| {
+    let hash = lua.create_function(|_, (text, n): (BString, Value)| {
         const NAME: &str = "hash";
         match n {
             Value::Integer(n @ 1..) => {
-                let bucket = hash::of(&text.as_bytes()) % n.unsigned_abs();
+                let bucket = hash::of(&text) % n.unsigned_abs();
                 // Lists of Lua start at 1.
                 Ok(i64::try_from(bucket).unwrap_or(0) + 1)
             }
@@ -66,16 +63,16 @@ pub(super) fn install(lua: &Lua, seat: &Seat) -> mlua::Result<()> {
 
     let desk = Arc::clone(seat);
     let ratelimit = lua.create_function(
-        move |_, (name, rate, burst, key): (LuaString, f64, Option<f64>, Value)| {
+        move |_, (name, rate, burst, key): (BString, f64, Option<f64>, Option<BString>)| {
             const NAME: &str = "ratelimit";
             if !(rate > 0.0 && rate.is_finite()) {
                 return Err(refuse(NAME, format!("{rate} a second is no rate")));
             }
             let burst = burst.unwrap_or(rate).max(1.0);
-            let mut bucket = name.as_bytes().to_vec();
-            if !key.is_nil() {
+            let mut bucket = Vec::from(name);
+            if let Some(key) = key {
                 bucket.push(0);
-                bucket.extend(octets_of(&key).or_refuse(NAME)?);
+                bucket.extend_from_slice(&key);
             }
             let desk = open(&desk)?;
             Ok(desk.shared.rates().take(&bucket, rate, burst, desk.now()))
