@@ -13,10 +13,6 @@ use super::{
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Hep {
-    /// `homer5_on`: plain text payload parts as HOMER 5 wants them; `false` is the JSON of HOMER 6.
-    pub homer5_on: bool,
-    /// `homer5_delim`: what stands between two payload parts with `homer5_on`.
-    pub homer5_delim: String,
     /// `hep_port`: port of a listener that names none.
     pub hep_port: u16,
     /// `hep_max_msg_chunks`: the read event that must complete a message; `None` is no limit.
@@ -32,8 +28,6 @@ pub struct Hep {
 impl Default for Hep {
     fn default() -> Self {
         Self {
-            homer5_on: true,
-            homer5_delim: ":".to_owned(),
             // The module's documentation; its code and most collectors use 9060.
             hep_port: 5656,
             hep_max_msg_chunks: NonZeroU32::new(32),
@@ -50,6 +44,11 @@ impl Default for Hep {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Sending {
+    /// `homer5_on`: messages of our own are written for HOMER 5, parts of a payload as plain text; `false` is HOMER 6 and
+    /// its JSON.
+    pub homer5_on: bool,
+    /// `homer5_delim`: what stands between two payload parts with `homer5_on`.
+    pub homer5_delim: String,
     /// `hep_async`: the producer never waits for a write. `false` makes it wait for each.
     pub hep_async: bool,
     /// `hep_send_timeout`: a connection not writable for this long while the producer waits is closed.
@@ -77,6 +76,8 @@ impl Default for Sending {
     /// The values of the module's documentation.
     fn default() -> Self {
         Self {
+            homer5_on: true,
+            homer5_delim: ":".to_owned(),
             hep_async: true,
             hep_send_timeout: Duration::from_millis(100),
             hep_async_local_connect_timeout: Duration::from_millis(100),
@@ -120,30 +121,14 @@ pub(super) struct Ids {
 }
 
 impl Hep {
-    /// How messages of our own are written: what `homer5_on` and `homer5_delim` say together.
-    #[must_use]
-    pub fn format(&self) -> Format {
-        if self.homer5_on {
-            Format::homer5(self.homer5_delim.as_str())
-        } else {
-            Format::Homer6
-        }
-    }
-
     /// Reads `[hep]`, and the `hep_id` in it.
     pub(super) fn read(table: &Table<'_>) -> (Self, Ids) {
         let d = Self::default();
-        let homer5_on = match table.bool_or_integer("homer5_on", INT) {
-            Some(number) => *number != 0,
-            None => d.homer5_on,
-        };
         let chunks = table.integer("hep_max_msg_chunks", INT).map(|limit| {
             let limit = u32::try_from(*limit).ok();
             limit.and_then(NonZeroU32::new)
         });
         let hep = Self {
-            homer5_on,
-            homer5_delim: read_delimiter(table).unwrap_or(d.homer5_delim),
             hep_port: table
                 .number("hep_port", 1..=65_535)
                 .map_or(d.hep_port, Marked::into_inner),
@@ -159,10 +144,24 @@ impl Hep {
 }
 
 impl Sending {
+    /// How messages of our own are written: what `homer5_on` and `homer5_delim` say together.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        if self.homer5_on {
+            Format::homer5(self.homer5_delim.as_str())
+        } else {
+            Format::Homer6
+        }
+    }
+
     /// Reads the sending parameters of `table`; `base` has those that it does not set.
     pub(super) fn read(table: &Table<'_>, base: &Self) -> Self {
         let base = base.clone();
         let mut read = Self {
+            homer5_on: table
+                .bool_or_integer("homer5_on", INT)
+                .map_or(base.homer5_on, |number| *number != 0),
+            homer5_delim: read_delimiter(table).unwrap_or(base.homer5_delim),
             hep_async: table
                 .switch("hep_async")
                 .map_or(base.hep_async, Marked::into_inner),

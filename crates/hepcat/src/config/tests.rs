@@ -54,7 +54,10 @@ fn example_files() -> hepcat_testkit::TestCa {
 
 #[test]
 fn homer5_on_and_homer5_delim_say_how_messages_of_our_own_are_written() {
-    let format = |text: &str| parse(&format!("{LISTENER}[hep]\n{text}\n")).hep.format();
+    let format = |text: &str| {
+        let config = parse(&format!("{LISTENER}[hep]\n{text}\n"));
+        config.hep.sending.format()
+    };
     assert_eq!(format(""), Format::homer5(":"));
     assert_eq!(format("homer5_delim = \"::/\""), Format::homer5("::/"));
     assert_eq!(format("homer5_on = 0"), Format::Homer6);
@@ -62,6 +65,22 @@ fn homer5_on_and_homer5_delim_say_how_messages_of_our_own_are_written() {
         format("homer5_on = 0\nhomer5_delim = \"/\""),
         Format::Homer6
     );
+}
+
+#[test]
+fn a_destination_may_have_another_homer5_on_than_the_rest() {
+    let config = parse(&format!(
+        "{LISTENER}[hep]\nhomer5_delim = \"/\"\nhep_id = \"[old] 10.0.0.1\"\n\
+         [[destination]]\nname = \"new\"\nsocket = \"hep_tcp:10.0.0.2\"\nhomer5_on = 0\n\
+         [[destination]]\nname = \"other\"\nsocket = \"hep_tcp:10.0.0.3\"\nhomer5_delim = \"|\"\n"
+    ));
+    let format = |name: &str| {
+        let mut named = config.destinations.iter().filter(|one| *one.name == name);
+        named.next().map(|one| one.sending.format())
+    };
+    assert_eq!(format("old"), Some(Format::homer5("/")));
+    assert_eq!(format("new"), Some(Format::Homer6));
+    assert_eq!(format("other"), Some(Format::homer5("|")));
 }
 
 #[test]

@@ -110,7 +110,7 @@ impl Trial {
             outcome: ScriptOutcome::default(),
             verdict: route::Verdict::default(),
             listener: Arc::from(LISTENER),
-            homer5: config.hep.homer5_on,
+            homer5: config.hep.sending.homer5_on,
             never: config.hep.first_route() == HepRoute::None,
         })
     }

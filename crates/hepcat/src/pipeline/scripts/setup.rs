@@ -23,7 +23,8 @@ pub struct ScriptSetup {
     pub(super) sinks: Vec<Arc<str>>,
     by_name: HashMap<Arc<str>, SinkId, foldhash::fast::RandomState>,
     senders: Vec<Sender>,
-    format: Format,
+    /// Whether reports have the fields of HOMER 5.
+    pub(super) homer5: bool,
 }
 
 /// What messages of our own look like to one destination; in the order of the destinations.
@@ -31,6 +32,7 @@ pub struct ScriptSetup {
 struct Sender {
     capture_id: u32,
     compressed: bool,
+    format: Format,
     key: Vec<u8>,
 }
 
@@ -46,6 +48,7 @@ impl ScriptSetup {
         let senders = config.destinations.iter().map(|spec| Sender {
             capture_id: *spec.sending.hep_capture_id,
             compressed: spec.sending.compressed_payload,
+            format: spec.sending.format(),
             key: match &spec.key {
                 KeyPolicy::Replace(key) => key.expose().to_vec(),
                 KeyPolicy::Keep | KeyPolicy::Strip => Vec::new(),
@@ -58,7 +61,7 @@ impl ScriptSetup {
             by_name,
             sinks,
             senders: senders.collect(),
-            format: config.hep.format(),
+            homer5: config.hep.sending.homer5_on,
         }
     }
 
@@ -73,11 +76,6 @@ impl ScriptSetup {
             self.limits,
             Arc::clone(state.transactions()),
         )
-    }
-
-    /// Whether reports have the fields of HOMER 5.
-    pub(super) fn homer5(&self) -> bool {
-        matches!(self.format, Format::Homer5 { .. })
     }
 
     /// The sink of that name.
@@ -108,7 +106,7 @@ impl ScriptSetup {
             .capture_id(sender.capture_id)
             .compressed(sender.compressed)
             .key(sender.key.as_slice());
-        let frame = pack(&request, Version::V3, &self.format, Mode::Correct, now)?;
+        let frame = pack(&request, Version::V3, &sender.format, Mode::Correct, now)?;
         Ok((sink, Bytes::from(frame)))
     }
 }

@@ -193,7 +193,7 @@ impl Worker {
     fn extras(&mut self, task: &Task) -> Option<Extras> {
         let outcome = &mut self.outcome;
         let edited = outcome.edited.take().and_then(|frame| edited(task, frame));
-        let labels = Labels::new(std::mem::take(&mut outcome.captures), self.setup.homer5());
+        let labels = Labels::new(std::mem::take(&mut outcome.captures), self.setup.homer5);
         let traces = std::mem::take(&mut outcome.traces);
         let messages = std::mem::take(&mut outcome.originated);
         let originated = messages
