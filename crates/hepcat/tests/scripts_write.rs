@@ -2,57 +2,14 @@
 
 mod scripted;
 
-use std::{
-    fs,
-    io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpStream},
-    path::Path,
-    time::Duration,
-};
+use std::{fs, path::Path};
 
-use hepcat_testkit::{FakeAgent, FakeCollector, frame};
+use hepcat_testkit::{FakeAgent, FakeCollector, TestCa, frame};
 use hepcat_wire::Message;
-use scripted::{ScriptedNode, assert_balanced, config, number, reply, request, sink};
+use scripted::{Live, ScriptedNode, assert_balanced, config, number, reply, request, sink};
 use serde_json::{Value, json};
 
 const BRANCH: &str = "z9hG4bKone";
-
-/// The live stream of a node.
-struct Live(BufReader<TcpStream>);
-
-impl Live {
-    /// Watches from now on.
-    fn watch(http: SocketAddr) -> Self {
-        let mut stream = TcpStream::connect(http).expect("the node serves");
-        stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .expect("a socket");
-        let request =
-            format!("GET /api/v1/live HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).expect("it reads");
-        let mut live = Self(BufReader::new(stream));
-        // The answer's head comes once the watcher is registered.
-        while live.line() != "\r\n" {}
-        live
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        let read = self.0.read_line(&mut line).expect("the stream goes on");
-        assert_ne!(read, 0, "the stream ended");
-        line
-    }
-
-    /// The next message.
-    fn message(&mut self) -> Value {
-        loop {
-            let line = self.line();
-            if let Some(data) = line.strip_prefix("data: ") {
-                return serde_json::from_str(data).expect("JSON");
-            }
-        }
-    }
-}
 
 #[test]
 fn only_an_edited_message_is_written_anew_and_everybody_gets_it_as_edited() {
@@ -172,6 +129,126 @@ fn correlations_are_sent_as_messages_of_our_own_and_local_route_sees_them() {
         assert_eq!(sink(&status, "homer")["originated"], sent - 1);
         assert_eq!(status["script"]["not_sent"]["local_route"], 2 - sent);
         assert_balanced(&status);
+    }
+}
+
+#[test]
+fn homer5_on_of_each_destination_says_how_it_is_told() {
+    let (old, new) = (FakeCollector::tcp(), FakeCollector::tcp());
+    // HOMER 5 knows chunk 0x0011 alone, so a SIP correlation stands there too.
+    for (of_all, of_new, told) in [(1, 0, [true, false]), (0, 1, [false, true])] {
+        let text = config(&[("old", &old)], "")
+            .replace("[hep]\n", &format!("[hep]\nhomer5_on = {of_all}\n"));
+        let destination = format!(
+            "[[destination]]\nname = \"new\"\nsocket = \"hep_tcp:{}\"\nhomer5_on = {of_new}\n",
+            new.address()
+        );
+        let scripted = ScriptedNode::start(
+            r#"
+            function request_route()
+              correlate("old", "sip", msg.call_id, "billing", 42)
+              correlate("new", "sip", msg.call_id, "billing", 42)
+              drop()
+            end"#,
+            &format!("{text}{destination}"),
+        );
+        let (before_old, before_new) = (old.frames().len(), new.frames().len());
+        let invite = request("INVITE", "one", BRANCH);
+        FakeAgent::tcp(scripted.node.listener("stream")).send(&invite);
+        let frames = [
+            old.wait_for(before_old + 1).pop().expect("one more"),
+            new.wait_for(before_new + 1).pop().expect("one more"),
+        ];
+        for (frame, in_chunk_0x0011) in frames.iter().zip(told) {
+            let message = Message::parse(frame.as_slice()).expect("a strict reader takes it");
+            let expected = in_chunk_0x0011.then_some(&b"one"[..]);
+            assert_eq!(message.correlation_id(), expected);
+            let pairs = message.extra_correlations().map(String::from_utf8_lossy);
+            assert_eq!(pairs.as_deref(), Some(r#"{"sip":"one","billing":"42"}"#));
+            assert_eq!(message.payload().octets(), Some(&b""[..]));
+        }
+    }
+}
+
+#[test]
+fn a_trace_that_a_script_asks_for_arrives_at_its_destination() {
+    let homer = FakeCollector::tcp();
+    for homer5_on in [1, 0] {
+        let before = homer.frames().len();
+        let text = config(
+            &[("homer", &homer)],
+            "[[route]]\nto = [\"tail\"]\nlua = true\n[[trace]]\ntrace_id = \"[tid]uri=hep:homer\"\n",
+        )
+        .replace("[hep]\n", &format!("[hep]\nhomer5_on = {homer5_on}\n"));
+        let scripted = ScriptedNode::start(
+            r#"
+            function request_route()
+              if msg.method == "INVITE" and msg.call_id == "one" then trace("tid", "d") end
+              if msg.method == "OPTIONS" then trace("tid", "m", "sip", nil, nil, "of its own") end
+            end"#,
+            &text,
+        );
+        let frames = [
+            request("INVITE", "other", BRANCH),
+            request("INVITE", "one", BRANCH),
+            reply(180, "INVITE", "other", BRANCH),
+            reply(180, "INVITE", "one", BRANCH),
+            request("OPTIONS", "two", BRANCH),
+        ];
+        let mut agent = FakeAgent::tcp(scripted.node.listener("stream"));
+        for frame in &frames {
+            agent.send(frame);
+        }
+        let traced = homer.wait_for(before + 3).split_off(before);
+        let expected = [(1, "one"), (3, "one"), (4, "of its own")];
+        for (frame, (of, correlation_id)) in traced.iter().zip(expected) {
+            let (sent, message) = (
+                Message::parse(frames[of].as_slice()).expect("a frame"),
+                Message::parse(frame.as_slice()).expect("a frame"),
+            );
+            assert_eq!(message.payload().octets(), sent.payload().octets());
+            assert_eq!(message.time_sec(), sent.time_sec());
+            let id = message.correlation_id().map(String::from_utf8_lossy);
+            assert_eq!(id.as_deref(), Some(correlation_id));
+        }
+        let status = scripted.node.wait_for_status("all settled", |status| {
+            number(&status["ledger"]["received"]) == 5
+                && number(&sink(status, "homer")["delivered"]) == 3
+        });
+        assert_eq!(sink(&status, "homer")["originated"], 3);
+        assert_eq!(sink(&status, "homer")["offered"], 0);
+        assert_balanced(&status);
+    }
+}
+
+#[test]
+fn a_script_relays_over_udp_tcp_and_tls() {
+    let ca = TestCa::new();
+    let collectors = [
+        ("udp", FakeCollector::udp()),
+        ("tcp", FakeCollector::tcp()),
+        ("tls", FakeCollector::tls(ca.server_config(&ca.localhost()))),
+    ];
+    let destinations: String = collectors
+        .iter()
+        .map(|(transport, collector)| {
+            let tls = match *transport {
+                "tls" => format!("tls = {{ ca = \"{}\" }}\n", ca.ca_file().display()),
+                _ => String::new(),
+            };
+            let port = collector.address().port();
+            format!("[[destination]]\nname = \"{transport}\"\nsocket = \"hep_{transport}:localhost:{port}\"\n{tls}")
+        })
+        .collect();
+    let scripted = ScriptedNode::start(
+        "function request_route() hep_relay(msg.call_id) end",
+        &config(&[], &destinations).replace("hep_id = []\n", ""),
+    );
+    let mut agent = FakeAgent::tcp(scripted.node.listener("stream"));
+    for (transport, collector) in &collectors {
+        let frame = request("INVITE", transport, BRANCH);
+        agent.send(&frame);
+        assert_eq!(collector.wait_for(1), [frame]);
     }
 }
 

@@ -73,7 +73,6 @@ impl Pipeline {
         desk.outcomes.clear();
         desk.staging.fit(topology);
         let watched = self.tail().is_watched();
-        let traced = self.is_tracing(topology);
         let look_inside = watched || topology.needs_call_id();
         for (index, arrival) in batch.iter().enumerate() {
             if desk.flows.get(index) == Some(&Flow::SkipRoutes) {
@@ -97,7 +96,8 @@ impl Pipeline {
                     None => scripts.state().not_sent(NotSent::Sink),
                 }
             }
-            if traced || !traces.is_empty() {
+            // Asked anew for each message: a script may have begun a trace with the one before.
+            if !traces.is_empty() || self.is_tracing(topology) {
                 self.trace_received(topology, arrival, &traces, desk);
             }
             let edited = edited.map(Arrival::Message);

@@ -2,7 +2,12 @@
 
 #![allow(dead_code, reason = "each test file uses its share")]
 
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
 
 use hepcat_testkit::{FakeCollector, NodeProcess, frame};
 use serde_json::Value;
@@ -34,6 +39,43 @@ impl ScriptedNode {
     pub(crate) fn change_script(&self, script: &str) {
         fs::write(&self.script, script).expect("the script is written");
         self.node.reload();
+    }
+}
+
+/// The live stream of a node.
+pub(crate) struct Live(BufReader<TcpStream>);
+
+impl Live {
+    /// Watches from now on.
+    pub(crate) fn watch(http: SocketAddr) -> Self {
+        let mut stream = TcpStream::connect(http).expect("the node serves");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .expect("a socket");
+        let request =
+            format!("GET /api/v1/live HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut live = Self(BufReader::new(stream));
+        // The answer's head comes once the watcher is registered.
+        while live.line() != "\r\n" {}
+        live
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        let read = self.0.read_line(&mut line).expect("the stream goes on");
+        assert_ne!(read, 0, "the stream ended");
+        line
+    }
+
+    /// The next message.
+    pub(crate) fn message(&mut self) -> Value {
+        loop {
+            let line = self.line();
+            if let Some(data) = line.strip_prefix("data: ") {
+                return serde_json::from_str(data).expect("JSON");
+            }
+        }
     }
 }
 
