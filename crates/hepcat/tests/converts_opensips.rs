@@ -4,6 +4,8 @@
 //! `HEPCAT_WRITE_GOLDEN=1` writes the expected files anew, to be read before they are committed.
 
 use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -16,6 +18,7 @@ use hepcat::{
 use hepcat_testkit::TestCa;
 use proptest::prelude::*;
 use rstest::rstest;
+use serde_json::Value;
 
 fn directory(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -55,9 +58,8 @@ fn compare(name: &str, file: &str, text: Option<&str>) {
     }
 }
 
-/// The result with the certificates that it names, in a directory where they are.
-fn checked(conversion: &Conversion) -> Result<Config, String> {
-    let ca = TestCa::new();
+/// Writes the result where the certificates that it names are; tells where the configuration is.
+fn write(conversion: &Conversion, ca: &TestCa) -> PathBuf {
     let tls = ca.directory();
     for (name, identity) in [("server", ca.localhost()), ("b", ca.server(&["b.example"]))] {
         fs::copy(identity.cert, tls.join(format!("{name}.pem"))).expect("files");
@@ -70,7 +72,12 @@ fn checked(conversion: &Conversion) -> Result<Config, String> {
     if let Some(script) = &conversion.script {
         fs::write(tls.join("hepcat.lua"), script).expect("files");
     }
-    Config::load(&file).map_err(|faults| faults.to_string())
+    file
+}
+
+fn checked(conversion: &Conversion) -> Result<Config, String> {
+    let ca = TestCa::new();
+    Config::load(write(conversion, &ca)).map_err(|faults| faults.to_string())
 }
 
 #[rstest]
@@ -89,6 +96,57 @@ fn a_configuration_becomes_what_its_directory_says(#[case] name: &str) {
     compare(name, "hepcat.lua", conversion.script.as_deref());
     if let Err(faults) = checked(&conversion) {
         panic!("{}\n{faults}", conversion.toml);
+    }
+}
+
+/// Every frame of the collection, each as hexadecimal text, with an empty line behind it.
+fn every_vector() -> String {
+    let mut hex = String::new();
+    for vector in hepcat_testkit::vectors() {
+        for octet in vector.octets {
+            write!(hex, "{octet:02x}").expect("a string");
+        }
+        hex.push_str("\n\n");
+    }
+    hex
+}
+
+#[rstest]
+#[case::three_listeners("three_listeners", &["hep_route"])]
+#[case::capture_node("capture_node", &["hep_route", "request_route", "onreply_route"])]
+#[case::proxy_two_collectors("proxy_two_collectors", &["request_route"])]
+#[case::listen_odd_quoting("listen_odd_quoting", &["request_route"])]
+#[case::ranges_ipv6("ranges_ipv6", &["request_route"])]
+#[case::homer6_correlate("homer6_correlate", &["request_route", "branch_route"])]
+#[case::load_split("load_split", &["hep_route"])]
+#[case::large_proxy("large_proxy", &["request_route"])]
+fn a_converted_script_runs_over_every_captured_frame_without_an_error(
+    #[case] name: &str,
+    #[case] entry_points: &[&str],
+) {
+    let ca = TestCa::new();
+    let conversion = convert(name).unwrap_or_else(|error| panic!("{error}"));
+    let config = write(&conversion, &ca);
+    let frames = ca.directory().join("frames.hex");
+    fs::write(&frames, every_vector()).expect("files");
+    let output = Command::new(env!("CARGO_BIN_EXE_hepcat"))
+        .args(["route", "test", "--json", "-c"])
+        .args([&config, &config.with_extension("lua"), &frames])
+        .output()
+        .expect("hepcat runs");
+    let said = String::from_utf8(output.stdout).expect("JSON");
+    let mut ran = BTreeSet::new();
+    for line in said.lines() {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        // A frame that does not decode is not asked about.
+        if line["asked"] == true {
+            assert_eq!(line["error"], Value::Null, "{line}");
+            let points = line["entry_points"].as_array().into_iter().flatten();
+            ran.extend(points.filter_map(Value::as_str).map(str::to_owned));
+        }
+    }
+    for point in entry_points {
+        assert!(ran.contains(*point), "{point} did not run, only {ran:?}");
     }
 }
 

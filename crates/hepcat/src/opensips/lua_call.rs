@@ -177,6 +177,18 @@ fn set_order<'e>(own: &[Option<&'e Expression>]) -> Vec<Option<&'e Expression>> 
     }
 }
 
+/// Whether the original shows the values of this chunk by name (`SIP`, `udp`, `AF_INET`), whatever type it is asked for,
+/// where ours shows the number to whoever asks for one. `chunk` as it stands in the script.
+fn has_named_values(chunk: &str) -> bool {
+    let chunk = chunk.trim_matches('"').to_ascii_lowercase();
+    let number = match chunk.strip_prefix("0x") {
+        Some(digits) => u16::from_str_radix(digits, 16).ok(),
+        None => chunk.parse().ok(),
+    };
+    matches!(number, Some(1 | 2 | 11))
+        || matches!(chunk.as_str(), "proto_family" | "proto_id" | "proto_type")
+}
+
 /// `hep_get` gives its values back instead of setting variables.
 struct Get {
     call: String,
@@ -200,7 +212,13 @@ impl Get {
             Some(_) => Err("hep_get needs variables to put its values into".to_owned()),
         };
         let (data, vendor) = (target(data)?, target(vendor)?);
-        let arguments = values(&[chunk, kind], needs)?;
+        let mut arguments = values(&[chunk, kind], needs)?;
+        if arguments
+            .first()
+            .is_some_and(|chunk| has_named_values(chunk))
+        {
+            arguments.truncate(1);
+        }
         Ok(Self {
             call: format!("hep_get({})", arguments.join(", ")),
             data,

@@ -20,7 +20,7 @@ end
 
 -- opensips.cfg:26-45: route[my_hep_route]
 function hep_route()
-  var.type = hep_get("proto_type", "uint8")
+  var.type = hep_get("proto_type")
   if var.type == nil then
     do return true end
   end
