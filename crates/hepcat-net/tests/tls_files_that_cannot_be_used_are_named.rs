@@ -120,3 +120,14 @@ fn a_missing_authority_of_clients_is_named() {
     let error = tls.load().unwrap_err();
     check(&error, "unreadable", &absent);
 }
+
+#[test]
+fn secrets_of_agents_connections_are_written_nowhere() {
+    let ca = TestCa::new();
+    let issued = ca.server(&["a.example"]);
+    let config = ServerTls::new(provider(), &issued.cert, &issued.key)
+        .load()
+        .unwrap();
+    assert!(!config.key_log.will_log("CLIENT_TRAFFIC_SECRET_0"));
+    assert!(!config.key_log.will_log("CLIENT_RANDOM"));
+}

@@ -3,7 +3,9 @@
 mod scripted;
 
 use hepcat_testkit::{FakeAgent, FakeCollector};
-use scripted::{ScriptedNode, assert_balanced, config, log_line, number, reply, request, sink};
+use scripted::{
+    Live, ScriptedNode, assert_balanced, config, log_line, number, reply, request, sink,
+};
 
 const BRANCH: &str = "z9hG4bKone";
 
@@ -213,6 +215,68 @@ fn a_script_that_fails_costs_no_message_and_is_counted() {
     let said = String::from_utf8_lossy(&doctor.stdout);
     assert!(said.contains("it failed for 5 messages"), "{said}");
     assert_eq!(doctor.status.code(), Some(1));
+}
+
+#[test]
+fn whatever_a_script_does_wrong_is_said_and_counted_and_its_message_is_kept_and_relayed() {
+    let all = FakeCollector::tcp();
+    let scripted = ScriptedNode::start(
+        r#"
+        function request_route()
+          local data, port = "a", "src_port"
+          hep_set("node_name", "edited")
+          drop()
+          local cases = {
+            name = function() hep_get("no" .. "such") end,
+            width = function() hep_set(port, 5060, "uint32") end,
+            text = function() hep_set(0x30, data .. "\xff", "utf8-string") end,
+            missing = function() hep_relay("no" .. "where") end,
+            same = function() correlate("all", data, 1, data, 2) end,
+            endless = function() while true do end end,
+            memory = function() local t = {}; while true do t[#t + 1] = string.rep("x", 100000) .. #t end end,
+          }
+          cases[msg.call_id]()
+        end"#,
+        &config(
+            &[("all", &all)],
+            "instructions = 100_000\nmemory = \"8MiB\"\ntime = \"10s\"\nworkers = 1\n",
+        ),
+    );
+    let mut live = Live::watch(scripted.node.http_address());
+    let mut agent = FakeAgent::tcp(scripted.node.listener("stream"));
+    let cases = [
+        ("name", "argument", "hep_get: unknown chunk name \"nosuch\""),
+        ("width", "argument", "src_port (0x0007) takes 2 octets"),
+        ("text", "argument", "the text is not UTF-8 at octet 2"),
+        ("missing", "argument", "\"nowhere\" is no destination"),
+        ("same", "argument", "the types must differ"),
+        ("endless", "instructions", "too many instructions"),
+        ("memory", "memory", "memory"),
+    ];
+    for (at, (call, reason, text)) in cases.into_iter().enumerate() {
+        let frame = request("INVITE", call, BRANCH);
+        agent.send(&frame);
+        assert_eq!(
+            all.wait_for(at + 1)[at],
+            frame,
+            "{call}: relayed as it came"
+        );
+        let shown = live.message();
+        assert_eq!(shown["sip"]["call_id"], call);
+        assert_eq!(shown["node_name"], serde_json::Value::Null);
+        let status = scripted.node.wait_for_status("it is counted", |status| {
+            let errors = status["script"]["errors"].as_object().expect("by reason");
+            errors.values().map(number).sum::<u64>() == at as u64 + 1
+        });
+        let so_far = cases[..=at].iter().filter(|case| case.1 == reason).count();
+        assert_eq!(status["script"]["errors"][reason], so_far, "{call}");
+        let said = status["script"]["last_error"].as_str().expect("an error");
+        assert!(said.contains(text), "{call}: {said}");
+    }
+    let status = scripted.node.wait_for_status("all settled", |status| {
+        number(&status["ledger"]["routed"]) == cases.len() as u64
+    });
+    assert_balanced(&status);
 }
 
 #[test]

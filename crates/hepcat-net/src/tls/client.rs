@@ -365,3 +365,19 @@ fn explain_alert(alert: AlertDescription, f: &mut fmt::Formatter<'_>) -> fmt::Re
         other => write!(f, "the peer ended tls with the alert {other:?}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn secrets_of_our_connections_are_written_nowhere() {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let settings = ClientTlsSettings::new().insecure();
+        let client = ClientTls::load(settings, provider).expect("no files are needed");
+        let (config, fault) = client.current().await;
+        assert!(fault.is_none(), "{fault:?}");
+        assert!(!config.key_log.will_log("CLIENT_TRAFFIC_SECRET_0"));
+        assert!(!config.key_log.will_log("CLIENT_RANDOM"));
+    }
+}

@@ -187,6 +187,18 @@ fn captures_label_the_message() {
 }
 
 #[test]
+fn what_is_captured_is_text_whatever_stands_in_it() {
+    let outcome = run(r#"sip_capture("calls'; DROP TABLE calls; --", "O'Neill", "\\", "%s\"")"#);
+    assert_eq!(outcome.error, None);
+    let [label] = outcome.captures.as_slice() else {
+        panic!("one label");
+    };
+    assert_eq!(label.table.as_deref(), Some("calls'; DROP TABLE calls; --"));
+    let fields: Vec<_> = label.fields.iter().map(Option::as_deref).collect();
+    assert_eq!(fields, [Some("O'Neill"), Some("\\"), Some("%s\"")]);
+}
+
+#[test]
 fn report_capture_needs_no_protocol_type() {
     let outcome = run(
         "assert(report_capture('id-1')) assert(report_capture('id-2', 'reports', 'RTCP')) assert(not report_capture(''))",
