@@ -35,6 +35,7 @@ mod proxy;
 mod random;
 mod require;
 pub mod soak;
+pub mod traffic;
 mod vectors;
 
 pub use agent::FakeAgent;
