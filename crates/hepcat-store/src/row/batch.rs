@@ -64,14 +64,18 @@ impl RowBatch {
 
     /// The same rows with the identities of `node` and `generation` from `first` on.
     pub(crate) fn identified(&self, node: u16, generation: u32, first: u32) -> Self {
-        let ids = Int64Array::from_iter_values(
-            (first..)
-                .take(self.len())
-                .map(|place| RowId::new(node, generation, place).get()),
-        );
+        let ids = (first..)
+            .take(self.len())
+            .map(|place| RowId::new(node, generation, place).get())
+            .collect();
+        self.with_ids(ids)
+    }
+
+    /// The same rows with these identities, one for each.
+    pub(crate) fn with_ids(&self, ids: Vec<i64>) -> Self {
         let mut columns: Vec<ArrayRef> = self.columns.columns().to_vec();
         if let Some(place) = columns.get_mut(Column::RowId as usize) {
-            *place = Arc::new(ids);
+            *place = Arc::new(Int64Array::from(ids));
         }
         RecordBatch::try_new(schema(), columns).map_or_else(|_unreachable| self.clone(), Self::new)
     }
@@ -236,13 +240,4 @@ pub(crate) fn decode(octets: &[u8], rows: usize) -> Result<RowBatch, Malformed> 
     }
     let batch = RecordBatch::try_new(schema(), builders.finish()).map_err(|_uneven| Malformed)?;
     Ok(RowBatch::new(batch))
-}
-
-/// The rows of `batch` in the form of the log.
-pub(crate) fn encode(batch: &RowBatch) -> Vec<u8> {
-    let mut octets = Vec::with_capacity(batch.len() * 1_024);
-    for row in batch.rows().iter() {
-        row.encode(&mut octets);
-    }
-    octets
 }

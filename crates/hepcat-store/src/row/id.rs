@@ -42,13 +42,17 @@ impl RowId {
     /// Number of the node that received the row.
     #[must_use]
     pub const fn node(self) -> u16 {
-        ((self.0 >> (GENERATION_BITS + PLACE_BITS)) & MAX_NODE as i64) as u16
+        ((self.0.cast_unsigned() >> (GENERATION_BITS + PLACE_BITS)) & MAX_NODE as u64) as u16
     }
 
     /// Generation of the log in which it was.
     #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the bits above are cut off"
+    )]
     pub const fn generation(self) -> u32 {
-        ((self.0 >> PLACE_BITS) & MAX_GENERATION as i64) as u32
+        ((self.0.cast_unsigned() >> PLACE_BITS) & MAX_GENERATION as u64) as u32
     }
 }
 

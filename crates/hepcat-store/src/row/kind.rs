@@ -45,10 +45,6 @@ impl Form {
     pub(crate) fn nullable(self) -> bool {
         !matches!(self, Self::Id | Self::Class | Self::Instant | Self::Octets)
     }
-
-    pub(crate) fn is_text(self) -> bool {
-        matches!(self, Self::Class | Self::Word | Self::Text)
-    }
 }
 
 /// Octets of a row that do not hold together.

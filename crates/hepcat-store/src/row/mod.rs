@@ -9,7 +9,7 @@ mod kind;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use batch::{Encoded, decode, encode};
+pub(crate) use batch::{Encoded, decode};
 pub use batch::{MAX_BATCH_OCTETS, MAX_BATCH_ROWS, MAX_ROW_OCTETS, RowBatch, RowBatchBuilder};
 pub use class::Class;
 pub(crate) use columns::schema;
@@ -17,4 +17,4 @@ pub use columns::{Column, Row, Rows, SCHEMA_VERSION};
 pub use envelope::Envelope;
 pub use id::RowId;
 pub(crate) use id::{MAX_GENERATION, MAX_NODE, MAX_PLACE};
-pub(crate) use kind::{Form, Malformed, Reader, put_varint};
+pub(crate) use kind::{Form, Malformed};

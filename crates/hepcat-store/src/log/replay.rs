@@ -1,0 +1,136 @@
+//! Reading a log file back.
+
+use std::{io, path::Path};
+
+use super::{FILE_HEADER, FRAME_HEADER, MAGIC, MAX_FRAME, VERSION, frame};
+use crate::{
+    disk::{Disk, read_exact},
+    row::RowBatch,
+};
+
+/// How a log file ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Behind its last frame.
+    Clean,
+    /// With a frame that does not hold, at this octet.
+    Torn(u64),
+    /// It is no log file of this generation.
+    Foreign,
+    /// It has a version that is newer than this program.
+    Newer(u16),
+}
+
+/// What was read.
+#[derive(Debug)]
+pub(crate) struct Replayed {
+    /// The rows with their identities, frame by frame.
+    pub(crate) batches: Vec<RowBatch>,
+    pub(crate) rows: u32,
+    pub(crate) end: End,
+}
+
+/// Reads the log file at `path` as far as it holds.
+pub(crate) fn replay(disk: &dyn Disk, path: &Path, generation: u32) -> io::Result<Replayed> {
+    let file = disk.open(path)?;
+    let length = file.length()?;
+    let mut replayed = Replayed {
+        batches: Vec::new(),
+        rows: 0,
+        end: End::Clean,
+    };
+    let mut header = [0; FILE_HEADER];
+    if length < FILE_HEADER as u64 {
+        // Killed while it was made: there are no rows in it.
+        replayed.end = End::Torn(0);
+        return Ok(replayed);
+    }
+    read_exact(file.as_ref(), &mut header, 0)?;
+    let (node, end) = read_header(&header, generation);
+    if let Some(end) = end {
+        replayed.end = end;
+        return Ok(replayed);
+    }
+    let mut at = FILE_HEADER as u64;
+    let mut octets = Vec::new();
+    while at < length {
+        let Some(rows) = next(
+            file.as_ref(),
+            &mut octets,
+            at,
+            length,
+            generation,
+            replayed.rows,
+        )?
+        else {
+            replayed.end = End::Torn(at);
+            break;
+        };
+        at += octets.len() as u64;
+        let batch = rows.identified(node, generation, replayed.rows);
+        replayed.rows += u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        replayed.batches.push(batch);
+    }
+    Ok(replayed)
+}
+
+fn read_header(header: &[u8; FILE_HEADER], generation: u32) -> (u16, Option<End>) {
+    let [
+        m0,
+        m1,
+        m2,
+        m3,
+        m4,
+        m5,
+        m6,
+        m7,
+        v0,
+        v1,
+        n0,
+        n1,
+        g0,
+        g1,
+        g2,
+        g3,
+    ] = *header;
+    let version = u16::from_le_bytes([v0, v1]);
+    let node = u16::from_le_bytes([n0, n1]);
+    let end = if [m0, m1, m2, m3, m4, m5, m6, m7] != *MAGIC {
+        Some(End::Foreign)
+    } else if version > VERSION {
+        Some(End::Newer(version))
+    } else if u32::from_le_bytes([g0, g1, g2, g3]) != generation || node > crate::row::MAX_NODE {
+        Some(End::Foreign)
+    } else {
+        None
+    };
+    (node, end)
+}
+
+/// The rows of the frame at `at`, whose octets are left in `octets`; `None` where it does not hold.
+fn next(
+    file: &dyn crate::disk::DiskFile,
+    octets: &mut Vec<u8>,
+    at: u64,
+    length: u64,
+    generation: u32,
+    place: u32,
+) -> io::Result<Option<RowBatch>> {
+    let rest = usize::try_from(length - at).unwrap_or(usize::MAX);
+    if rest < FRAME_HEADER {
+        return Ok(None);
+    }
+    let mut head = [0; 4];
+    read_exact(file, &mut head, at)?;
+    let frame_length = usize::try_from(u32::from_le_bytes(head)).unwrap_or(usize::MAX);
+    if frame_length > MAX_FRAME || frame_length.saturating_add(8) > rest {
+        return Ok(None);
+    }
+    octets.clear();
+    octets.resize(frame_length + 8, 0);
+    read_exact(file, octets, at)?;
+    let rows = frame::unseal(octets, generation)
+        .filter(|frame| frame.place == place)
+        .and_then(|frame| frame::decode_rows(&frame).ok());
+    Ok(rows)
+}

@@ -1,0 +1,295 @@
+//! Writing a segment: rows in their order go in, a synced file under its final name comes out.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    sync::{Arc, LazyLock},
+};
+
+use arrow::array::RecordBatch;
+use parquet::{
+    arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
+    basic::{Compression, Encoding, ZstdLevel},
+    file::{
+        metadata::KeyValue,
+        properties::{EnabledStatistics, WriterProperties},
+    },
+    schema::types::ColumnPath,
+};
+
+use super::{
+    BLOCKS_KEY, ENTRY_KEY, PAGE_OCTETS, PAGE_ROWS, REPLACES_KEY, ROW_GROUP, SCHEMA_KEY,
+    blocks::{BLOCK, BlockSums, to_hex},
+};
+use crate::{
+    disk::{Disk, DiskFile, write_all},
+    manifest::{SegmentEntry, Tail},
+    paths::Paths,
+    row::{Column, Form, Row, SCHEMA_VERSION, schema},
+};
+
+/// Octets that are gathered for one write.
+const GATHER: usize = 256 << 10;
+
+/// Octets that a segment which is being written holds in memory, about: the pages of a row group, its dictionaries
+/// and filters.
+pub(crate) fn written_octets(rows: u64) -> u64 {
+    (4 << 20) + rows.min(ROW_GROUP as u64) * 100
+}
+
+/// Columns that have a Bloom filter.
+pub(crate) const FILTERED: &[Column] = &[
+    Column::CallId,
+    Column::CorrelationId,
+    Column::AttachedTo,
+    Column::FromUser,
+    Column::ToUser,
+    Column::RuriUser,
+    Column::SrcIp,
+    Column::DstIp,
+];
+
+static PROPERTIES: LazyLock<WriterProperties> = LazyLock::new(|| {
+    let zstd = ZstdLevel::try_new(1).unwrap_or_default();
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(zstd))
+        .set_max_row_group_row_count(Some(ROW_GROUP))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_data_page_size_limit(PAGE_OCTETS)
+        .set_write_batch_size(1_024)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_bloom_filter_fpp(0.01)
+        .set_bloom_filter_max_ndv(ROW_GROUP as u64 / 5)
+        .set_created_by(concat!("hepcat ", env!("CARGO_PKG_VERSION")).to_owned());
+    for column in Column::ALL {
+        let path = || ColumnPath::from(column.name());
+        properties = match column.form() {
+            Form::Id | Form::Instant | Form::Time => properties
+                .set_column_dictionary_enabled(path(), false)
+                .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED)
+                .set_column_statistics_enabled(path(), EnabledStatistics::Chunk),
+            Form::Int | Form::Long => {
+                properties.set_column_statistics_enabled(path(), EnabledStatistics::Chunk)
+            }
+            Form::Octets => properties.set_column_dictionary_enabled(path(), false),
+            Form::Text => properties.set_column_dictionary_page_size_limit(path(), 4 << 20),
+            Form::Word | Form::Class => properties,
+        };
+        if FILTERED.contains(column) {
+            properties = properties.set_column_bloom_filter_enabled(path(), true);
+        }
+    }
+    properties.build()
+});
+
+/// Smallest and largest of what passed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Interval(pub(crate) i64, pub(crate) i64);
+
+impl Interval {
+    pub(crate) const EMPTY: Self = Self(i64::MAX, i64::MIN);
+
+    pub(crate) fn add(&mut self, value: i64) {
+        self.0 = self.0.min(value);
+        self.1 = self.1.max(value);
+    }
+}
+
+/// What a segment says of itself but cannot know before its rows have passed.
+#[derive(Debug)]
+struct Passed {
+    rows: u64,
+    received: Interval,
+    time: Interval,
+    ids: Interval,
+}
+
+/// A segment that is being written.
+#[derive(Debug)]
+pub(crate) struct SegmentWriter {
+    writer: ArrowWriter<Sink>,
+    disk: Arc<dyn Disk>,
+    paths: Paths,
+    temporary: PathBuf,
+    node: u16,
+    entry: SegmentEntry,
+    replaces: Vec<u64>,
+    passed: Passed,
+}
+
+impl SegmentWriter {
+    /// Begins the segment of `entry`, of which number, class, hour and level count.
+    pub(crate) fn begin(
+        disk: &Arc<dyn Disk>,
+        paths: &Paths,
+        node: u16,
+        entry: SegmentEntry,
+        replaces: Vec<u64>,
+    ) -> io::Result<Self> {
+        let temporary = paths
+            .temporary()
+            .join(format!("{:016x}.parquet", entry.number));
+        let file = disk.create(&temporary)?;
+        let options = ArrowWriterOptions::new()
+            .with_properties(PROPERTIES.clone())
+            .with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(Sink::new(file), schema(), options)
+            .map_err(io::Error::other)?;
+        Ok(Self {
+            writer,
+            disk: Arc::clone(disk),
+            paths: paths.clone(),
+            temporary,
+            node,
+            entry,
+            replaces,
+            passed: Passed {
+                rows: 0,
+                received: Interval::EMPTY,
+                time: Interval::EMPTY,
+                ids: Interval::EMPTY,
+            },
+        })
+    }
+
+    /// Adds rows, already in their order.
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> io::Result<()> {
+        for row in crate::row::Rows::new(batch).iter() {
+            self.passed.see(&row);
+        }
+        self.writer.write(batch).map_err(into_io)
+    }
+
+    /// Gives the file its footer and its name, durably. It does not count before the manifest says so.
+    pub(crate) fn finish(mut self) -> io::Result<SegmentEntry> {
+        let finished = self.complete();
+        if finished.is_err() {
+            // Where this fails too, the next start empties the directory.
+            drop(self.disk.remove(&self.temporary));
+        }
+        finished
+    }
+
+    fn complete(&mut self) -> io::Result<SegmentEntry> {
+        self.writer.flush().map_err(into_io)?;
+        self.writer.inner_mut().flush()?;
+        let entry = SegmentEntry {
+            rows: self.passed.rows,
+            received: (self.passed.received.0, self.passed.received.1),
+            time: (self.passed.time.0, self.passed.time.1),
+            ids: (self.passed.ids.0, self.passed.ids.1),
+            ..self.entry.clone()
+        };
+        let sums = to_hex(self.writer.inner().sums.sums());
+        let covered = self.writer.inner().sums.sums().len() as u64 * BLOCK as u64;
+        let facts = [
+            (SCHEMA_KEY, SCHEMA_VERSION.to_string()),
+            (ENTRY_KEY, serde_json::to_string(&entry).unwrap_or_default()),
+            (
+                REPLACES_KEY,
+                serde_json::to_string(&self.replaces).unwrap_or_default(),
+            ),
+            (BLOCKS_KEY, sums),
+        ];
+        for (key, value) in facts {
+            let fact = KeyValue::new(key.to_owned(), Some(value));
+            self.writer.append_key_value_metadata(fact);
+        }
+        self.writer.finish().map_err(into_io)?;
+        let sink = self.writer.inner_mut();
+        sink.flush()?;
+        sink.file.sync()?;
+        let octets = sink.length;
+        let tail = super::open::tail(sink.file.as_ref(), octets, covered)?;
+        let entry = SegmentEntry {
+            octets,
+            tail,
+            ..entry
+        };
+        let directory = self.paths.partition(entry.hour);
+        self.disk.make_directory(&directory)?;
+        let path = self.paths.segment(self.node, &entry);
+        self.disk.rename(&self.temporary, &path)?;
+        self.disk.sync_directory(&directory)?;
+        if let Some(day) = directory.parent() {
+            self.disk.sync_directory(day)?;
+        }
+        self.disk.sync_directory(&self.paths.segments())?;
+        Ok(entry)
+    }
+}
+
+impl Passed {
+    fn see(&mut self, row: &Row<'_>) {
+        self.rows += 1;
+        self.received.add(row.received_at);
+        self.time.add(row.time());
+        self.ids.add(row.row_id);
+    }
+}
+
+fn into_io(error: parquet::errors::ParquetError) -> io::Error {
+    match error {
+        parquet::errors::ParquetError::External(source) => match source.downcast::<io::Error>() {
+            Ok(error) => *error,
+            Err(source) => io::Error::other(source),
+        },
+        other => io::Error::other(other),
+    }
+}
+
+/// Where Parquet writes: gathered, summed, at the end of a file.
+#[derive(Debug)]
+struct Sink {
+    file: Arc<dyn DiskFile>,
+    length: u64,
+    gathered: Vec<u8>,
+    sums: BlockSums,
+}
+
+impl Sink {
+    fn new(file: Arc<dyn DiskFile>) -> Self {
+        Self {
+            file,
+            length: 0,
+            gathered: Vec::with_capacity(GATHER),
+            sums: BlockSums::default(),
+        }
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.sums.update(octets);
+        self.gathered.extend_from_slice(octets);
+        if self.gathered.len() >= GATHER {
+            self.flush()?;
+        }
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        write_all(self.file.as_ref(), &self.gathered, self.length)?;
+        self.length += self.gathered.len() as u64;
+        self.gathered.clear();
+        Ok(())
+    }
+}
+
+/// What an entry has before its rows are known.
+impl SegmentEntry {
+    pub(crate) fn planned(number: u64, class: crate::row::Class, hour: i64, level: u8) -> Self {
+        Self {
+            number,
+            class,
+            hour,
+            level,
+            rows: 0,
+            octets: 0,
+            received: (0, 0),
+            time: (0, 0),
+            ids: (0, 0),
+            tail: Tail::default(),
+        }
+    }
+}

@@ -1,0 +1,490 @@
+//! The store: opened on a directory, appended to, searched, closed.
+
+use std::{
+    io, mem,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::{
+    check::{self, CheckReport},
+    compact::{self, CompactReport},
+    counters::{Counters, StoreStats, add},
+    error::{AppendError, OpenError},
+    flush,
+    hot::{Generation, Live},
+    ingest::{self, Ingest, Queue},
+    maintenance,
+    manifest::{Edit, Manifest, SegmentEntry, Why},
+    memory::{Memory, Use},
+    options::Options,
+    paths::Paths,
+    recovery,
+    retention::{self, Expired, Run, Trust},
+    row::RowBatchBuilder,
+    search::{self, Found, Search, SearchError},
+    segment::{Opened, Segment, SegmentError},
+    ticket::Ticket,
+};
+
+const LOG_THREAD: &str = "store-log";
+
+/// What all threads of a store share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) options: Options,
+    pub(crate) paths: Paths,
+    pub(crate) node: u16,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) counters: Counters,
+    pub(crate) live: Live,
+    pub(crate) manifest: Mutex<Manifest>,
+    pub(crate) queue: Queue,
+    /// Rung when a generation was frozen or written.
+    pub(crate) frozen_changed: Bell,
+    /// Held while segments are merged.
+    pub(crate) compacting: Mutex<()>,
+    pub(crate) trust: Trust,
+    footers: Footers,
+    closing: Mutex<Closing>,
+    closed: Condvar,
+}
+
+/// Orders the openings of segments.
+#[derive(Debug, Default)]
+struct Footers {
+    tick: AtomicU64,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Closing {
+    /// Nothing new is begun.
+    begun: bool,
+    /// The log thread is done.
+    log_done: bool,
+}
+
+/// Wakes those who wait for a change.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    rung: Mutex<u64>,
+    changed: Condvar,
+}
+
+impl Bell {
+    pub(crate) fn notify(&self) {
+        *self.rung.lock() += 1;
+        self.changed.notify_all();
+    }
+
+    /// Waits until `ready` says something, asking again whenever the bell rings.
+    fn wait_until<T>(&self, mut ready: impl FnMut() -> Option<T>) -> T {
+        loop {
+            let mut rung = self.rung.lock();
+            let before = *rung;
+            // Not under the lock: `ready` may take others.
+            let found = parking_lot::MutexGuard::unlocked(&mut rung, &mut ready);
+            if let Some(value) = found {
+                return value;
+            }
+            if *rung == before {
+                self.changed.wait(&mut rung);
+            }
+        }
+    }
+
+    /// The same for at most so long; `None` is not in time.
+    fn wait_until_for<T>(&self, limit: Duration, ready: impl Fn() -> Option<T>) -> Option<T> {
+        let deadline = Instant::now().checked_add(limit);
+        loop {
+            let mut rung = self.rung.lock();
+            let before = *rung;
+            let found = parking_lot::MutexGuard::unlocked(&mut rung, &ready);
+            if found.is_some() {
+                return found;
+            }
+            if *rung == before {
+                let late = deadline.is_some_and(|deadline| {
+                    self.changed.wait_until(&mut rung, deadline).timed_out()
+                });
+                if late {
+                    return ready();
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn segment(&self, entry: &SegmentEntry) -> Arc<Segment> {
+        let path = self.paths.segment(self.node, entry);
+        Arc::new(Segment::new(
+            entry.clone(),
+            path,
+            Arc::clone(&self.options.disk),
+        ))
+    }
+
+    /// The oldest generation that waits to be written; `None` when there will be none any more.
+    pub(crate) fn next_frozen(&self) -> Option<Arc<Generation>> {
+        self.frozen_changed.wait_until(|| {
+            let done = self.closing.lock().log_done;
+            match self.live.view().frozen.first() {
+                Some(generation) => Some(Some(Arc::clone(generation))),
+                None if done => Some(None),
+                None => None,
+            }
+        })
+    }
+
+    /// Waits until fewer than `most` generations wait to be written.
+    pub(crate) fn wait_for_frozen_room(&self, most: usize) {
+        self.frozen_changed.wait_until(|| {
+            let room = self.live.view().frozen.len() < most;
+            // Closing, the last generation goes into the view whatever waits there.
+            (room || self.is_closing()).then_some(())
+        });
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.lock().begun
+    }
+
+    /// Waits; whether the store is closing.
+    pub(crate) fn pause_unless_closed(&self, pause: Duration) -> bool {
+        let mut closing = self.closing.lock();
+        if !closing.begun {
+            self.closed.wait_for(&mut closing, pause);
+        }
+        closing.begun
+    }
+
+    /// Opens a segment, and lets go of footers that were not asked for lately where there are too many.
+    pub(crate) fn open_segment(&self, segment: &Segment) -> Result<Arc<Opened>, SegmentError> {
+        let tick = self.footers.tick.fetch_add(1, Ordering::Relaxed);
+        let opened = segment.open(tick)?;
+        let limit = self.memory.budget() / 8;
+        // Every few openings is enough: a footer has some hundred kilobytes.
+        if tick.is_multiple_of(16) {
+            let view = self.live.view();
+            let mut held: Vec<(u64, u64, &Arc<Segment>)> = view
+                .segments
+                .iter()
+                .filter_map(|segment| segment.held().map(|(used, octets)| (used, octets, segment)))
+                .collect();
+            let mut total: u64 = held.iter().map(|(_, octets, _)| octets).sum();
+            if total > limit {
+                held.sort_unstable_by_key(|(used, ..)| *used);
+                for (_, octets, segment) in held {
+                    if total <= limit / 4 * 3 {
+                        break;
+                    }
+                    segment.forget();
+                    total -= octets;
+                }
+            }
+            self.memory.set(Use::Footers, total);
+        }
+        Ok(opened)
+    }
+
+    /// Sets a damaged segment aside: the rest goes on without it.
+    pub(crate) fn report_unreadable(&self, segment: &Arc<Segment>, error: &SegmentError) {
+        let path = segment.path.display();
+        let what = match error {
+            SegmentError::Damaged(what) => what,
+            SegmentError::Io(error) => {
+                // A segment that was merged away while we looked is gone on purpose.
+                tracing::warn!(%path, %error, "segment not read");
+                return;
+            }
+        };
+        let number = segment.entry.number;
+        let mut manifest = self.manifest.lock();
+        if !manifest.state().segments.contains_key(&number) {
+            return;
+        }
+        tracing::error!(%path, what, rows = segment.entry.rows, "segment damaged, set aside");
+        let edit = Edit {
+            remove: vec![number],
+            why: Why::Damaged,
+            ..Edit::default()
+        };
+        if let Err(error) = manifest.commit(edit) {
+            tracing::error!(%error, "manifest not written");
+            return;
+        }
+        drop(manifest);
+        add(&self.counters.damaged_segments, 1);
+        add(&self.counters.damaged_rows, segment.entry.rows);
+        self.live.exchange(None, Vec::new(), &[number]);
+        recovery::set_aside(self.options.disk.as_ref(), &self.paths, &segment.path);
+    }
+
+    fn begin_closing(&self) {
+        self.closing.lock().begun = true;
+        self.closed.notify_all();
+        self.frozen_changed.notify();
+    }
+
+    fn end_log(&self) {
+        self.closing.lock().log_done = true;
+        self.frozen_changed.notify();
+    }
+
+    pub(crate) fn remove_log(&self, generation: u32) {
+        let path = self.paths.log_file(generation);
+        if let Err(error) = self.options.disk.remove(&path) {
+            // The manifest says that it is done with: the next start removes it.
+            tracing::debug!(path = %path.display(), %error, "log file not removed");
+        }
+    }
+
+    /// An error where writing so many octets would leave less free than retention keeps free.
+    pub(crate) fn check_free_space(&self, octets: u64) -> io::Result<()> {
+        let keep = self.options.retention.min_free.unwrap_or(0);
+        let free = self.options.disk.free_space(self.paths.root())?;
+        if free < octets.saturating_add(keep) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    /// Removes the directories of an hour that has no segments left. Where somebody just writes one it stays.
+    pub(crate) fn remove_partition_if_empty(&self, hour: i64) {
+        let directory = self.paths.partition(hour);
+        if self.options.disk.remove_directory(&directory).is_ok()
+            && let Some(day) = directory.parent()
+        {
+            drop(self.options.disk.remove_directory(day));
+        }
+    }
+
+    pub(crate) fn set_log_aside(&self, generation: u32) {
+        let path = self.paths.log_file(generation);
+        recovery::set_aside(self.options.disk.as_ref(), &self.paths, &path);
+    }
+}
+
+/// A store, open. Closed when it is dropped.
+///
+/// ```
+/// use hepcat_store::{Options, Row, RowBatchBuilder, Store};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let store = Store::open(directory.path(), Options::default())?;
+/// let mut rows = RowBatchBuilder::default();
+/// let mut row = Row::default();
+/// row.received_at = 1_795_442_400_000_000;
+/// row.call_id = Some("a84b4c76e66710@pc33.atlanta.example");
+/// row.payload = b"INVITE sip:bob@biloxi.example SIP/2.0\r\n\r\n";
+/// rows.push(&row)?;
+/// store.append(rows)?.wait()?;
+/// assert_eq!(store.stats().rows_in_memory, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Store {
+    inner: Arc<Inner>,
+    threads: Vec<JoinHandle<()>>,
+    _lock: Box<dyn std::any::Any + Send + Sync>,
+}
+
+impl Store {
+    /// Opens the store in `directory`, making it where there is none, and reads back what the log has.
+    ///
+    /// # Errors
+    /// Another process has it open, it is of a newer version, or the directory cannot be used. Damage is no error:
+    /// it is set aside, counted and logged.
+    pub fn open(directory: &Path, options: Options) -> Result<Self, OpenError> {
+        options.check()?;
+        let paths = Paths::new(directory);
+        let lock = recovery::prepare(options.disk.as_ref(), &paths)?;
+        let counters = Counters::default();
+        let recovered = recovery::recover(&options, &paths, &counters)?;
+        let memory = Memory::new(options.memory);
+        let node = recovered.state.node;
+        let segments = recovered.state.segments.clone();
+        let manifest = Manifest::begin(Arc::clone(&options.disk), paths.clone(), recovered.state)
+            .map_err(|source| OpenError::Io {
+            action: "written",
+            path: paths.manifest(),
+            source,
+        })?;
+        let trust = Trust {
+            opened_at: options.clock.now(),
+            opened_monotonic: options.clock.monotonic(),
+            newest: segments.values().map(|entry| entry.received.1).max(),
+        };
+        let inner = Arc::new(Inner {
+            options,
+            paths,
+            node,
+            memory,
+            counters,
+            live: Live::default(),
+            manifest: Mutex::new(manifest),
+            queue: Queue::default(),
+            frozen_changed: Bell::default(),
+            compacting: Mutex::default(),
+            trust,
+            footers: Footers::default(),
+            closing: Mutex::default(),
+            closed: Condvar::new(),
+        });
+        let segments = segments
+            .values()
+            .map(|entry| inner.segment(entry))
+            .collect();
+        inner.live.exchange(None, segments, &[]);
+        let mut store = Self {
+            inner,
+            threads: Vec::new(),
+            _lock: lock,
+        };
+        store.start("store-flush", flush::run)?;
+        recovery::replay(&store.inner, &recovered.logs)?;
+        let ingest = Ingest::new(Arc::clone(&store.inner), recovered.next_generation);
+        store.start(LOG_THREAD, move |_inner| ingest.run())?;
+        store.start("store-tidy", maintenance::run)?;
+        Ok(store)
+    }
+
+    fn start(
+        &mut self,
+        name: &str,
+        run: impl FnOnce(&Arc<Inner>) + Send + 'static,
+    ) -> Result<(), OpenError> {
+        let inner = Arc::clone(&self.inner);
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || run(&inner))
+            .map_err(|source| OpenError::Io {
+                action: "served by a thread",
+                path: self.inner.paths.root().into(),
+                source,
+            })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Hands rows to the log. Blocks where memory is short, at most `append_wait`. Rows are searched as soon as they
+    /// are written, which is before the ticket says that they are durable.
+    ///
+    /// # Errors
+    /// The rows are not kept, and counted under the error's reason.
+    pub fn append(&self, rows: RowBatchBuilder) -> Result<Ticket, AppendError> {
+        ingest::append(&self.inner, rows, self.inner.options.append_wait)
+    }
+
+    /// The same without waiting.
+    ///
+    /// # Errors
+    /// As of [`append`](Self::append).
+    pub fn try_append(&self, rows: RowBatchBuilder) -> Result<Ticket, AppendError> {
+        ingest::append(&self.inner, rows, Duration::ZERO)
+    }
+
+    /// Begins a search over what there is now.
+    ///
+    /// # Errors
+    /// [`SearchError::Refused`] where memory is short.
+    pub fn search(&self, search: Search) -> Result<Found, SearchError> {
+        search::begin(&self.inner, search)
+    }
+
+    /// Merges what is due, now and on this thread; `maintenance` does the same by itself.
+    pub fn compact(&self) -> CompactReport {
+        compact::run(&self.inner)
+    }
+
+    /// Removes what retention lets go, or only says what that would be, the oldest first.
+    pub fn retention(&self, run: Run) -> Vec<Expired> {
+        retention::run(&self.inner, run)
+    }
+
+    /// Reads every segment whole. Damaged ones are set aside.
+    pub fn check(&self) -> CheckReport {
+        check::run(&self.inner)
+    }
+
+    /// Number of the node, as it stands in row identities.
+    #[must_use]
+    pub fn node(&self) -> u16 {
+        self.inner.node
+    }
+
+    /// Counters, and what there is.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        let view = self.inner.live.view();
+        StoreStats {
+            rows_in_memory: view
+                .memory_batches()
+                .map(|batch| batch.rows.len() as u64)
+                .sum(),
+            rows_in_segments: view.segments.iter().map(|segment| segment.entry.rows).sum(),
+            segments: view.segments.len() as u64,
+            segment_octets: view
+                .segments
+                .iter()
+                .map(|segment| segment.entry.octets)
+                .sum(),
+            frozen: view.frozen.len() as u64,
+            memory: self.inner.memory.stats(),
+            ..self.inner.counters.read()
+        }
+    }
+
+    /// Writes everything that is in memory now as segments; whether that was done within `limit`.
+    #[must_use]
+    pub fn flush(&self, limit: Duration) -> bool {
+        let inner = &self.inner;
+        let asked = inner.queue.freeze();
+        let done = inner
+            .frozen_changed
+            .wait_until_for(limit, || (inner.queue.frozen() >= asked).then_some(()));
+        let newest = inner.live.view().frozen.last().map(|last| last.number);
+        let written = inner.frozen_changed.wait_until_for(limit, || {
+            let view = inner.live.view();
+            let first = view.frozen.first().map(|first| first.number);
+            (first.is_none() || first > newest).then_some(())
+        });
+        done.is_some() && written.is_some()
+    }
+
+    /// Ends everything: the queue is written, what is hot becomes segments, threads end. What cannot be written is
+    /// in the log and read back at the next start.
+    pub fn close(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.inner.queue.close();
+        self.inner.begin_closing();
+        // The log thread ends first: what it freezes last is still to be written.
+        let (log, others): (Vec<_>, Vec<_>) = mem::take(&mut self.threads)
+            .into_iter()
+            .partition(|thread| thread.thread().name() == Some(LOG_THREAD));
+        join(log);
+        self.inner.end_log();
+        join(others);
+    }
+}
+
+fn join(threads: Vec<JoinHandle<()>>) {
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("a thread of the store panicked");
+        }
+    }
+}

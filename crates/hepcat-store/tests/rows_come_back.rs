@@ -1,0 +1,286 @@
+//! What was appended is found: from memory, from the log, from segments, each row once and equal.
+
+mod kit;
+
+use hepcat_store::{
+    Cancel, Class, Column, Filter, Fsync, OpenError, Search, SearchError, Store, TextTest,
+};
+use kit::{LIMIT, Sample, append, assert_all, find, fitting, open, options};
+
+#[test]
+fn rows_are_found_before_and_after_each_step_of_their_way() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let samples = Sample::many(0, 3_000, 1);
+    let store = open(directory.path(), options());
+    let tickets: Vec<_> = samples
+        .chunks(100)
+        .map(|chunk| append(&store, chunk))
+        .collect();
+    for ticket in &tickets {
+        assert_eq!(ticket.wait().expect("kept").rows, 100);
+    }
+    assert_all(&store, &samples);
+    assert!(store.flush(LIMIT));
+    assert_eq!(
+        (store.stats().rows_in_memory, store.stats().rows_in_segments),
+        (0, 3_000)
+    );
+    assert_all(&store, &samples);
+    store.close();
+    let store = open(directory.path(), options());
+    assert_all(&store, &samples);
+    assert_eq!(store.stats().kept, 0);
+}
+
+#[test]
+fn rows_are_visible_as_soon_as_their_ticket_is_done_and_for_every_policy() {
+    for fsync in [Fsync::Always, Fsync::Interval(LIMIT / 3_000), Fsync::Never] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut options = options();
+        options.fsync = fsync;
+        let store = open(directory.path(), options);
+        for sample in Sample::many(0, 20, 2).chunks(1) {
+            append(&store, sample).wait().expect("kept");
+            let first = find(&store, {
+                let mut search = Search::default();
+                search.limit = Some(1);
+                search
+            });
+            assert_eq!(first, [sample[0].serial]);
+        }
+        assert_eq!(store.stats().kept, 20);
+    }
+}
+
+#[test]
+fn a_log_that_was_not_closed_is_read_back() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let copy = tempfile::tempdir().expect("a directory");
+    let samples = Sample::many(0, 500, 3);
+    let store = open(directory.path(), options());
+    for chunk in samples.chunks(50) {
+        append(&store, chunk).wait().expect("kept");
+    }
+    // What a kill leaves: the files as they are now.
+    copy_tree(directory.path(), copy.path());
+    let killed = open(copy.path(), options());
+    assert_eq!(killed.stats().replayed, 500);
+    assert_all(&killed, &samples);
+}
+
+fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).expect("made");
+    for entry in std::fs::read_dir(from).expect("readable") {
+        let entry = entry.expect("readable");
+        let to = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy_tree(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).expect("copied");
+        }
+    }
+}
+
+#[test]
+fn two_nodes_on_one_directory_are_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path(), options());
+    let second = Store::open(directory.path(), options());
+    assert!(matches!(second, Err(OpenError::InUse { .. })));
+    drop(store);
+    open(directory.path(), options());
+}
+
+#[test]
+fn filters_mean_the_same_in_memory_and_in_segments() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let samples = Sample::many(0, 2_000, 4);
+    let store = open(directory.path(), options());
+    append(&store, &samples).wait().expect("kept");
+    let questions = [
+        Filter::is(Column::CallId, "call-7"),
+        Filter::is(Column::CallId, "no such call"),
+        Filter::Class(vec![Class::Log]),
+        Filter::Text(
+            Column::FromUser,
+            TextTest::glob("+330?1*", false).expect("a pattern"),
+        ),
+        Filter::Text(
+            Column::Payload,
+            TextTest::contains("SIP:1234@B", true).expect("a text"),
+        ),
+        Filter::Text(
+            Column::Method,
+            TextTest::is_one_of_ignoring_case(["invite"]),
+        ),
+        Filter::Number(Column::Status, vec![400..=499, 180..=189]),
+        Filter::Present(Column::Status).negated(),
+        Filter::Text(
+            Column::SrcIp,
+            TextTest::addresses(vec![
+                "10.0.1.0".parse().expect("an address")..="10.0.1.255".parse().expect("an address"),
+            ]),
+        ),
+        Filter::All(vec![
+            Filter::is(Column::Method, "INVITE"),
+            Filter::Any(vec![
+                Filter::equals(Column::Status, 486),
+                Filter::is(Column::FromUser, "+330007").negated(),
+            ]),
+        ]),
+        Filter::Any(Vec::new()),
+    ];
+    let before: Vec<Vec<i64>> = questions
+        .iter()
+        .map(|one| fitting(&store, one.clone()))
+        .collect();
+    assert!(store.flush(LIMIT));
+    let after: Vec<Vec<i64>> = questions
+        .iter()
+        .map(|one| fitting(&store, one.clone()))
+        .collect();
+    assert_eq!(before, after);
+    let sizes: Vec<bool> = before.iter().map(Vec::is_empty).collect();
+    assert_eq!(sizes.iter().filter(|empty| **empty).count(), 2, "{sizes:?}");
+    let expected: Vec<i64> = samples
+        .iter()
+        .rev()
+        .filter(|sample| sample.call_id.as_deref() == Some("call-7"))
+        .map(|sample| sample.serial)
+        .collect();
+    assert_eq!(before[0], expected);
+}
+
+#[test]
+fn a_cursor_goes_on_where_the_last_search_stopped() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let samples = Sample::many(0, 1_000, 5);
+    let store = open(directory.path(), options());
+    append(&store, &samples[..600]).wait().expect("kept");
+    assert!(store.flush(LIMIT));
+    append(&store, &samples[600..]).wait().expect("kept");
+    let mut search = Search::default();
+    search.limit = Some(70);
+    let mut all = Vec::new();
+    loop {
+        let mut found = store.search(search.clone()).expect("searched");
+        let mut rows = 0;
+        for batch in found.by_ref() {
+            let batch = batch.expect("read");
+            rows += batch.len();
+            all.extend(batch.rows().iter().filter_map(|row| row.capture_id));
+        }
+        if rows == 0 {
+            break;
+        }
+        let cursor = found.cursor().expect("rows were found");
+        search.after = Some(cursor.to_string().parse().expect("a cursor"));
+    }
+    assert_eq!(all, (0..1_000).rev().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_search_ends_when_it_is_cancelled_late_or_too_large() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path(), options());
+    append(&store, &Sample::many(0, 1_000, 6))
+        .wait()
+        .expect("kept");
+    let cancel = Cancel::default();
+    let mut search = Search::default();
+    search.cancel = cancel.clone();
+    let mut found = store.search(search).expect("searched");
+    cancel.cancel();
+    assert!(matches!(found.next(), Some(Err(SearchError::Cancelled))));
+    assert!(found.next().is_none());
+    let mut search = Search::default();
+    search.deadline = Some(std::time::Duration::ZERO);
+    let mut found = store.search(search).expect("searched");
+    assert!(matches!(found.next(), Some(Err(SearchError::Deadline))));
+    let mut search = Search::default();
+    search.memory = 1_000;
+    let mut found = store.search(search).expect("searched");
+    assert!(matches!(found.next(), Some(Err(SearchError::Memory))));
+}
+
+#[test]
+fn a_damaged_segment_is_set_aside_and_the_rest_is_found() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let samples = Sample::many(0, 1_000, 7);
+    let store = open(directory.path(), options());
+    append(&store, &samples).wait().expect("kept");
+    drop(store);
+    let pattern = directory.path().join("segments");
+    let victim = files(&pattern)
+        .into_iter()
+        .find(|path| path.to_string_lossy().contains("/registration-"))
+        .expect("a segment");
+    let whole = std::fs::read(&victim).expect("readable");
+    // One flipped bit at a time, all over the file.
+    for at in (0..whole.len()).step_by(whole.len() / 40) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        std::fs::write(&victim, &damaged).expect("written");
+        let copy = tempfile::tempdir().expect("a directory");
+        copy_tree(directory.path(), copy.path());
+        let store = open(copy.path(), options());
+        let mut found = store.search(Search::default()).expect("searched");
+        let rows: usize = found.by_ref().map(|rows| rows.expect("read").len()).sum();
+        // A search may not touch the octet, but it never returns fewer without saying so, or other rows.
+        let report = found.report();
+        assert_eq!(
+            rows == 800,
+            report.unreadable > 0,
+            "octet {at}: {rows} rows, {report:?}"
+        );
+        assert!(rows == 800 || rows == 1_000);
+        if rows == 800 {
+            assert_eq!(store.stats().damaged_segments, 1);
+            assert_eq!(store.stats().damaged_rows, 200);
+            assert_eq!(files(&copy.path().join("aside")).len(), 1);
+        }
+    }
+}
+
+fn files(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_manifest_that_is_lost_or_damaged_is_made_anew() {
+    for lose in [true, false] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let samples = Sample::many(0, 900, 8);
+        let store = open(directory.path(), options());
+        for chunk in samples.chunks(300) {
+            append(&store, chunk).wait().expect("kept");
+            assert!(store.flush(LIMIT));
+        }
+        drop(store);
+        let manifest = directory.path().join("manifest");
+        if lose {
+            std::fs::remove_file(&manifest).expect("removed");
+        } else {
+            let mut octets = std::fs::read(&manifest).expect("readable");
+            octets[40] ^= 1;
+            std::fs::write(&manifest, octets).expect("written");
+        }
+        let store = open(directory.path(), options());
+        assert_eq!(store.stats().rebuilt_manifests, 1);
+        assert_all(&store, &samples);
+        let more = Sample::many(900, 10, 9);
+        append(&store, &more).wait().expect("kept");
+        drop(store);
+        let store = open(directory.path(), options());
+        assert_all(&store, &[samples, more].concat());
+    }
+}
