@@ -136,8 +136,9 @@ fn soak(arguments: &LongArgs) -> Result<bool> {
     let outcome = soak.run(&binary)?;
     print!("{outcome}");
     let panicked = outcome.output.contains("panicked");
-    let grew = outcome.late.saturating_sub(outcome.early);
-    let flat = outcome.late_descriptors <= outcome.early_descriptors + 16;
+    let (early, late) = (&outcome.early, &outcome.late);
+    let grew = late.resident.saturating_sub(early.resident);
+    let flat = late.descriptors <= early.descriptors + 8;
     println!(
         "ended well: {}, panicked: {panicked}, grew by {} KiB, descriptors flat: {flat}, adds up: {}",
         outcome.ended_well,

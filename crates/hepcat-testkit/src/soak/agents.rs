@@ -29,6 +29,8 @@ pub(super) struct Sent {
     pub(super) name: &'static str,
     pub(super) sender: u16,
     pub(super) messages: u64,
+    /// Its messages came on one connection, or from one socket.
+    pub(super) is_ordered: bool,
 }
 
 /// How one comes and goes.
@@ -99,6 +101,7 @@ pub(super) fn start(
                 name,
                 sender,
                 messages: mix.handed_out(),
+                is_ordered: visit == Visit::Stays,
             })
         })
     };

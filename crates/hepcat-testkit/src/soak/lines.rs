@@ -1,6 +1,11 @@
 //! The destinations, and the lines to them that break.
 
-use std::{collections::BTreeMap, io, net::SocketAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use super::agents::Sent;
 use crate::{
@@ -9,6 +14,9 @@ use crate::{
     random::Random,
 };
 
+/// A line that stalls for longer is given up after 30 seconds, with what the kernel holds: this one is to lose nothing.
+const LONGEST_STALL: Duration = Duration::from_secs(10);
+
 const NAMES: [&str; 4] = ["steady", "stalled", "broken", "datagrams"];
 
 #[derive(Debug)]
@@ -16,6 +24,9 @@ pub(super) struct Lines {
     streams: Sink,
     datagrams: Sink,
     stalled: TcpProxy,
+    /// Since when it takes nothing.
+    stalled_since: Option<Instant>,
+    longest_stall: Duration,
     broken: TcpProxy,
     random: Random,
     counts: BTreeMap<&'static str, u64>,
@@ -30,6 +41,8 @@ impl Lines {
         let addresses = streams.addresses();
         Ok(Self {
             stalled: TcpProxy::new(addresses[1]),
+            stalled_since: None,
+            longest_stall: Duration::ZERO,
             broken: TcpProxy::new(addresses[2]),
             streams,
             datagrams,
@@ -58,10 +71,11 @@ impl Lines {
         let fault = match self.random.below(8) {
             0 => {
                 self.stalled.stall();
+                self.stalled_since.get_or_insert_with(Instant::now);
                 "stalled line stalls"
             }
             1 => {
-                self.stalled.resume();
+                self.resume_stalled();
                 "stalled line resumes"
             }
             2 => {
@@ -98,9 +112,31 @@ impl Lines {
         Ok(Duration::from_millis(pause))
     }
 
-    /// All is well again.
-    pub(super) fn mend(&self) {
+    /// Ends a stall that lasts long enough.
+    pub(super) fn limit_stall(&mut self) {
+        if self
+            .stalled_since
+            .is_some_and(|since| since.elapsed() > LONGEST_STALL)
+        {
+            self.resume_stalled();
+        }
+    }
+
+    fn resume_stalled(&mut self) {
         self.stalled.resume();
+        if let Some(since) = self.stalled_since.take() {
+            self.longest_stall = self.longest_stall.max(since.elapsed());
+        }
+    }
+
+    /// How long the line that stalls did so, when it did for longest.
+    pub(super) fn longest_stall(&self) -> Duration {
+        self.longest_stall
+    }
+
+    /// All is well again.
+    pub(super) fn mend(&mut self) {
+        self.resume_stalled();
         self.broken.resume();
     }
 
@@ -108,11 +144,26 @@ impl Lines {
         self.counts.clone()
     }
 
-    /// What arrived of each, once nothing comes any more.
+    /// What arrived of each, once nothing comes any more. Order is that of agents with one connection alone.
     pub(super) fn finish(&self, sent: &[Sent]) -> Vec<(&'static str, LaneReport)> {
-        let sent = sent.iter().map(|one| (one.sender, one.messages)).collect();
-        let mut lanes = self.streams.finish(&sent);
-        lanes.extend(self.datagrams.finish(&sent));
+        let reports = |sent: BTreeMap<u16, u64>| {
+            let mut lanes = self.streams.finish(&sent);
+            lanes.extend(self.datagrams.finish(&sent));
+            lanes
+        };
+        let count = |one: &Sent| (one.sender, one.messages);
+        let lanes = reports(sent.iter().map(count).collect());
+        let ordered = reports(
+            sent.iter()
+                .filter(|one| one.is_ordered)
+                .map(count)
+                .collect(),
+        );
+        let both = lanes.into_iter().zip(ordered);
+        let lanes = both.map(|(mut lane, ordered)| {
+            lane.out_of_order = ordered.out_of_order;
+            lane
+        });
         NAMES.into_iter().zip(lanes).collect()
     }
 }

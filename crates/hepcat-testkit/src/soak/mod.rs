@@ -46,7 +46,7 @@ pub struct Soak {
     pub seed: u64,
     /// Messages a second of all agents together.
     pub rate: u32,
-    /// A fault lasts up to this long, and so does the time between two.
+    /// So long it is at most from one fault to the next.
     pub fault: Duration,
     /// Prints a line every minute.
     pub talkative: bool,
@@ -66,6 +66,21 @@ impl Soak {
     }
 }
 
+/// What looks at the node from outside amount to. What grows moves the median; the most is also what a moment without
+/// CPU time made it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Looks {
+    /// Resident octets: the median.
+    pub resident: u64,
+    /// The most resident octets.
+    pub most_resident: u64,
+    /// Open descriptors: the median.
+    pub descriptors: u64,
+    /// The most open descriptors.
+    pub most_descriptors: u64,
+}
+
 /// What was seen.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -76,14 +91,10 @@ pub struct Outcome {
     pub arrived: Vec<(&'static str, LaneReport)>,
     /// How often which fault happened.
     pub faults: BTreeMap<&'static str, u64>,
-    /// The most resident octets in the second quarter.
-    pub early: u64,
-    /// The most resident octets in the last quarter.
-    pub late: u64,
-    /// The most descriptors in the second quarter.
-    pub early_descriptors: usize,
-    /// The most descriptors in the last quarter.
-    pub late_descriptors: usize,
+    /// Looks at the node in the second quarter.
+    pub early: Looks,
+    /// Looks at the node in the last quarter.
+    pub late: Looks,
     /// The most frames on disk.
     pub most_spooled: u64,
     /// `/api/v1/status` at the end, when nothing came any more.
@@ -122,16 +133,17 @@ impl Soak {
         let arrived = lines.finish(&sent);
         node.terminate();
         let ended_well = node.wait_for_exit().success();
-        let sent: Vec<_> = sent.iter().map(|one| (one.name, one.messages)).collect();
-        let wrong = ledger::faults(&status, &sent, &arrived);
+        let sent = sent
+            .iter()
+            .map(|one| (one.name, one.messages))
+            .collect::<Vec<_>>();
+        let wrong = ledger::faults(&status, &sent, &arrived, lines.longest_stall());
         Ok(Outcome {
             sent,
             arrived,
             faults: lines.counts(),
-            early: seen.early.resident,
-            late: seen.late.resident,
-            early_descriptors: seen.early.descriptors,
-            late_descriptors: seen.late.descriptors,
+            early: seen.early.looks(),
+            late: seen.late.looks(),
             most_spooled: seen.most_spooled,
             status,
             output: node.output(),
@@ -150,12 +162,13 @@ impl Soak {
         let (began, mut said, mut seen) = (Instant::now(), 0, Seen::default());
         let mut next_fault = began;
         while began.elapsed() < self.duration {
+            lines.limit_stall();
             if Instant::now() >= next_fault {
                 next_fault = Instant::now() + lines.disturb(self.fault, node, renew)?;
             }
             thread::sleep(LOOK.min(self.fault / 4));
             let resident = usage(node.id())?.resident;
-            let descriptors = fs::read_dir(format!("/proc/{}/fd", node.id()))?.count();
+            let descriptors = fs::read_dir(format!("/proc/{}/fd", node.id()))?.count() as u64;
             let quarter = began.elapsed().as_secs_f64() / self.duration.as_secs_f64() * 4.0;
             if (1.0..2.0).contains(&quarter) {
                 seen.early.add(resident, descriptors);
@@ -181,21 +194,34 @@ impl Soak {
 
 #[derive(Debug, Default)]
 struct Seen {
-    early: Most,
-    late: Most,
+    early: Quarter,
+    late: Quarter,
     most_spooled: u64,
 }
 
 #[derive(Debug, Default)]
-struct Most {
-    resident: u64,
-    descriptors: usize,
+struct Quarter {
+    resident: Vec<u64>,
+    descriptors: Vec<u64>,
 }
 
-impl Most {
-    fn add(&mut self, resident: u64, descriptors: usize) {
-        self.resident = self.resident.max(resident);
-        self.descriptors = self.descriptors.max(descriptors);
+impl Quarter {
+    fn add(&mut self, resident: u64, descriptors: u64) {
+        self.resident.push(resident);
+        self.descriptors.push(descriptors);
+    }
+
+    fn looks(mut self) -> Looks {
+        self.resident.sort_unstable();
+        self.descriptors.sort_unstable();
+        let median = |of: &[u64]| of.get(of.len() / 2).copied().unwrap_or(0);
+        let most = |of: &[u64]| of.last().copied().unwrap_or(0);
+        Looks {
+            resident: median(&self.resident),
+            most_resident: most(&self.resident),
+            descriptors: median(&self.descriptors),
+            most_descriptors: most(&self.descriptors),
+        }
     }
 }
 
@@ -214,17 +240,16 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "memory       at most {} KiB early, {} KiB late",
-            self.early / 1024,
-            self.late / 1024
-        )?;
-        writeln!(
-            f,
-            "descriptors  at most {} early, {} late",
-            self.early_descriptors, self.late_descriptors
-        )?;
+        for (when, looks) in [("second", &self.early), ("last", &self.late)] {
+            writeln!(
+                f,
+                "{when:<6}       quarter: {} KiB resident (at most {}), {} descriptors (at most {})",
+                looks.resident / 1024,
+                looks.most_resident / 1024,
+                looks.descriptors,
+                looks.most_descriptors
+            )?;
+        }
         writeln!(f, "spooled      at most {} frames", self.most_spooled)?;
         writeln!(f, "faults       {:?}", self.faults)?;
         for (name, sent) in &self.sent {
@@ -299,7 +324,7 @@ socket = "hep_tcp:{steady}"
 [[destination]]
 name = "stalled"
 socket = "hep_tcp:{stalled}"
-queue = {{ frames = 200 }}
+queue = {{ frames = 200, when_full = "block" }}
 spool = {{ mode = "overflow" }}
 [[destination]]
 name = "broken"
