@@ -1,5 +1,6 @@
 //! [`Status`] as OpenMetrics text.
 
+mod agents;
 mod script;
 
 use std::fmt;
@@ -22,8 +23,8 @@ use super::names::{self, Kind, Metric};
 use crate::{
     http::Shared,
     status::{
-        AgentStatus, ByReason, DestinationStatus, GroupStatus, IntakeStatus, ListenerStatus,
-        MemberStatus, SinkStatus, SpoolStatus, Status,
+        ByReason, DestinationStatus, GroupStatus, IntakeStatus, ListenerStatus, MemberStatus,
+        SinkStatus, SpoolStatus, Status,
     },
 };
 
@@ -60,8 +61,7 @@ impl Collector for Reading {
         for listener_metrics in [intake_of_listeners, traffic, datagrams, connections] {
             listener_metrics(&mut out, &self.0.listeners)?;
         }
-        agents(&mut out, &self.0.agents)?;
-        about_agents(&mut out, &self.0.agents)?;
+        agents::agents(&mut out, &self.0.agents)?;
         sinks(&mut out, &self.0.sinks)?;
         destinations(&mut out, &self.0.sinks)?;
         spools(&mut out, &self.0.sinks)?;
@@ -314,93 +314,6 @@ fn connections(out: &mut Writer<'_>, listeners: &[ListenerStatus]) -> fmt::Resul
         &names::LISTENER_TRUNCATED,
         streams().map(|(labels, one)| (labels, one.truncated)),
     )
-}
-
-fn agents(out: &mut Writer<'_>, agents: &[AgentStatus]) -> fmt::Result {
-    let capture_ids: Vec<String> = agents
-        .iter()
-        .map(|agent| {
-            agent
-                .capture_id
-                .map(|id| id.to_string())
-                .unwrap_or_default()
-        })
-        .collect();
-    let each = || {
-        agents
-            .iter()
-            .zip(&capture_ids)
-            .map(|(one, id)| (vec![one.agent.as_str(), id.as_str()], one))
-    };
-    intake(
-        out,
-        &[
-            names::AGENT_RECEIVED,
-            names::AGENT_ROUTED,
-            names::AGENT_REFUSED,
-            names::AGENT_SKIPPED,
-        ],
-        || each().map(|(labels, one)| (labels, &one.ledger)),
-    )?;
-    out.put(
-        &names::AGENT_UNPARSABLE,
-        by_reason(each().map(|(labels, one)| (labels, &one.unparsable))),
-    )?;
-    out.put(
-        &names::AGENT_LAST_SEEN,
-        each().map(|(labels, one)| {
-            (
-                labels,
-                u64::try_from(one.last_seen.as_second()).unwrap_or_default(),
-            )
-        }),
-    )
-}
-
-/// What is known of agents beside their side of the ledger.
-fn about_agents(out: &mut Writer<'_>, agents: &[AgentStatus]) -> fmt::Result {
-    let ids: Vec<String> = agents
-        .iter()
-        .map(|agent| {
-            agent
-                .capture_id
-                .map(|id| id.to_string())
-                .unwrap_or_default()
-        })
-        .collect();
-    let each = || {
-        agents
-            .iter()
-            .zip(&ids)
-            .map(|(one, id)| (vec![one.agent.as_str(), id.as_str()], one))
-    };
-    out.put(
-        &names::AGENT_OCTETS,
-        each().map(|(labels, one)| (labels, one.octets)),
-    )?;
-    let offsets = each().filter_map(|(labels, one)| {
-        let micros = one.clock.offset_micros?;
-        Some((labels, micros as f64 / 1e6))
-    });
-    out.put_measured(&names::AGENT_CLOCK_OFFSET, offsets)?;
-    let faults = each().flat_map(|(labels, one)| {
-        let clock = &one.clock;
-        [("ahead", clock.ahead), ("behind", clock.behind)].map(|(side, messages)| {
-            let mut labels = labels.clone();
-            labels.push(side);
-            (labels, messages)
-        })
-    });
-    out.put(&names::AGENT_CLOCK_FAULTS, faults)?;
-    out.put(
-        &names::AGENT_CONNECTIONS_REFUSED,
-        each().map(|(labels, one)| (labels, one.connections_refused)),
-    )?;
-    let states = ["accepted", "quarantined", "refused"].map(|state| {
-        let agents = agents.iter().filter(|agent| agent.state == state).count();
-        (vec![state], agents as u64)
-    });
-    out.put(&names::AGENTS, states)
 }
 
 fn sinks(out: &mut Writer<'_>, sinks: &[SinkStatus]) -> fmt::Result {
