@@ -16,6 +16,7 @@
 //! No program here takes HEP over TLS (Kamailio's `tcp_accept_hep3` reads plain TCP, sngrep reads UDP): there a
 //! collector of `hepcat_testkit` that ends TLS is the receiver.
 
+mod clock;
 mod kamailio;
 mod ports;
 mod process;
@@ -24,6 +25,7 @@ mod rtpengine;
 mod sipp;
 mod sngrep;
 
+pub use clock::WallClock;
 pub use kamailio::{CaptureNode, CaptureOver, Captured, Proxy, TraceTo};
 pub use ports::free_port;
 pub use process::Program;
@@ -38,4 +40,6 @@ pub const PACKAGES: &[(&str, &str)] = &[
     ("sngrep", "/usr/bin/sngrep"),
     ("rtpengine-daemon", "/usr/bin/rtpengine"),
     ("sip-tester", "/usr/bin/sipp"),
+    // Not to talk to: it sets the wall clock of the node alone.
+    ("faketime", "/usr/bin/faketime"),
 ];

@@ -46,9 +46,9 @@ pub(super) fn start(shared: &Arc<Shared>, config: &SpoolConfig) {
     let config = config.clone();
     let name = format!("spool {}", shared.config.name());
     let started = thread::Builder::new().name(name).spawn(move || {
-        let shared = &theirs.0;
-        if let Some(spool) = open(shared, &config) {
-            Spooler::new(shared, &config, spool).run();
+        let (shared, clock) = (&theirs.0, RecordClock::start());
+        if let Some(spool) = open(shared, &config, clock) {
+            Spooler::new(shared, &config, spool, clock).run();
         }
     });
     if let Err(error) = started {
@@ -65,21 +65,37 @@ impl Drop for Ended {
     }
 }
 
-/// Milliseconds since 1970; the clock of records and their age.
-fn now_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
+/// The clock of records and their age: that of the wall when it began, and from there on one that nobody can set, so
+/// that no frame grows old at once because somebody did.
+#[derive(Debug, Clone, Copy)]
+struct RecordClock {
+    began: Instant,
+    since_1970: Duration,
+}
+
+impl RecordClock {
+    fn start() -> Self {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            began: Instant::now(),
+            since_1970: since_1970.unwrap_or_default(),
+        }
+    }
+
+    /// Milliseconds since 1970.
+    fn millis(&self) -> u64 {
+        let now = self.since_1970 + self.began.elapsed();
+        u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 /// Opens the spool, however long that takes: `None` where the destination ends before.
-fn open(shared: &Shared, config: &SpoolConfig) -> Option<Spool> {
+fn open(shared: &Shared, config: &SpoolConfig, clock: RecordClock) -> Option<Spool> {
     let mut pause = RETRY.0;
     let mut said = false;
     let mut give_up_at = None;
     loop {
-        let attempt = Spool::open(config, now_millis());
+        let attempt = Spool::open(config, clock.millis());
         let error = match attempt {
             Ok((spool, opened)) => {
                 note_opened(shared, config, &spool, &opened);
@@ -186,6 +202,7 @@ struct Spooler<'a> {
     shared: &'a Shared,
     config: &'a SpoolConfig,
     spool: Spool,
+    clock: RecordClock,
     pace: Pace,
     log: SpoolLog,
     syncer: Option<Syncer>,
@@ -209,7 +226,7 @@ struct Spooler<'a> {
 }
 
 impl<'a> Spooler<'a> {
-    fn new(shared: &'a Shared, config: &'a SpoolConfig, spool: Spool) -> Self {
+    fn new(shared: &'a Shared, config: &'a SpoolConfig, spool: Spool, clock: RecordClock) -> Self {
         let now = Instant::now();
         let syncer = match config.fsync {
             Fsync::Every(_) => Syncer::start(shared.config.name()),
@@ -219,6 +236,7 @@ impl<'a> Spooler<'a> {
             shared,
             config,
             spool,
+            clock,
             pace: Pace::new(config.replay_rate.get(), now),
             log: SpoolLog::new(shared.config.name()),
             syncer,
@@ -413,7 +431,9 @@ impl<'a> Spooler<'a> {
 
     fn write(&mut self, batch: Vec<Bytes>, keep: bool) {
         let mut appended = Appended::default();
-        let outcome = self.spool.append(&batch, now_millis(), &mut appended);
+        let outcome = self
+            .spool
+            .append(&batch, self.clock.millis(), &mut appended);
         self.unsynced = true;
         let mut sync_failed = false;
         if outcome.is_ok() && self.config.fsync == Fsync::Always {
@@ -485,9 +505,13 @@ impl<'a> Spooler<'a> {
     fn read(&mut self, max_frames: usize, max_octets: usize) {
         let mut frames = VecDeque::new();
         let mut read = Read::default();
-        let outcome = self
-            .spool
-            .read(max_frames, max_octets, now_millis(), &mut frames, &mut read);
+        let outcome = self.spool.read(
+            max_frames,
+            max_octets,
+            self.clock.millis(),
+            &mut frames,
+            &mut read,
+        );
         self.pace.spend(frames.len());
         self.note_delivered();
         match outcome {
@@ -557,7 +581,7 @@ impl<'a> Spooler<'a> {
         let sixteenth = self.config.max_age / 16;
         let pause = sixteenth.clamp(Duration::from_secs(1), Duration::from_mins(1));
         self.expiry_due = Instant::now() + pause;
-        let expired = self.spool.expire(now_millis());
+        let expired = self.spool.expire(self.clock.millis());
         let spool = &self.spool;
         self.shared.queue.spooled(|view| {
             view.spooling
@@ -600,7 +624,7 @@ impl<'a> Spooler<'a> {
 
     /// Everything that can be is on disk.
     fn close(mut self) {
-        let now = now_millis();
+        let now = self.clock.millis();
         let head = self
             .shared
             .queue
