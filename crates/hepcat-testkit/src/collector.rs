@@ -235,6 +235,15 @@ impl FakeCollector {
         }
     }
 
+    /// Says on all open connections that they end (FIN), and goes on reading until the sender has ended them too: nothing
+    /// that it has written is lost.
+    pub fn end_connections(&self) {
+        for stream in self.shared.state().open.values() {
+            // The peer may have gone first.
+            stream.shutdown(Shutdown::Write).ok();
+        }
+    }
+
     /// Resets (RST) all open connections.
     pub fn reset_connections(&self) {
         for (_, stream) in self.shared.state().open.drain() {

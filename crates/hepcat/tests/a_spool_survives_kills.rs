@@ -177,7 +177,8 @@ fn live_and_die(
             turned = true;
             if random.bool() {
                 collector.refuse();
-                collector.close_connections();
+                // What it has not read yet would be lost otherwise, delivered as it is.
+                collector.end_connections();
             } else {
                 collector.listen();
             }
