@@ -187,7 +187,19 @@ fn faults(seconds: u64) -> Result<bool> {
         "--test-threads",
         "1",
     ];
-    let head = ["fault", "writes", "p50 µs", "p99 µs", "p99.9 µs", "max µs"];
+    let head = [
+        "fault",
+        "writes",
+        "p50 µs",
+        "p99 µs",
+        "p99.9 µs",
+        "max µs",
+        "over 10 ms",
+        "descriptors",
+        "at most",
+        "MiB",
+        "at most",
+    ];
     let mut command = cargo(&tests);
     let command = command.env("HEPCAT_FAULT_SECONDS", seconds.to_string());
     let (passed, rows) = tabled(command, "fault\t", &head)?;

@@ -2,6 +2,8 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -237,7 +239,7 @@ impl Runs {
     fn generate(&self, node: &NodeProcess, load: Load) -> Result<GeneratorReport> {
         let mut config = GeneratorConfig::new(load.path.input(), vec![node.listener("in")]);
         self.bench.adopt(&mut config, load);
-        let sent = run_generator(self.bench.load_core, &config)?;
+        let sent = Self::watched(node, load, || run_generator(self.bench.load_core, &config))?;
         ensure!(sent.failed == 0, "the node took not everything");
         if let Some(rate) = load.rate
             && sent.rate() < rate * 0.98
@@ -249,6 +251,23 @@ impl Runs {
             );
         }
         Ok(sent)
+    }
+
+    /// Says what the node says about itself where the generator does not get on: a full disk, for one, stops it for good
+    /// with `block`.
+    fn watched<T>(node: &NodeProcess, load: Load, generate: impl FnOnce() -> T) -> T {
+        let patience = load.duration * 2 + Duration::from_secs(20);
+        let (done, over) = mpsc::sync_channel::<()>(1);
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                while over.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+                    println!("the generator does not get on: {:#}", node.status());
+                }
+            });
+            let generated = generate();
+            drop(done);
+            generated
+        })
     }
 
     fn node(
@@ -325,6 +344,6 @@ fn wait(node: &NodeProcess, what: &str, reached: impl Fn(&Value) -> bool) -> Res
             return Ok(sink.clone());
         }
         ensure!(Instant::now() < until, "waited in vain: {what}: {sink}");
-        std::thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(5));
     }
 }
