@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hepcat_testkit::{FakeAgent, FakeCollector, NodeProcess, frame, load::Histogram};
+use hepcat_testkit::{
+    FakeAgent, FakeCollector, NodeProcess, frame,
+    load::{Histogram, usage},
+};
 use serde_json::Value;
 
 const HEPCAT: &str = env!("CARGO_BIN_EXE_hepcat");
@@ -19,8 +22,18 @@ const SECONDS: &str = "HEPCAT_FAULT_SECONDS";
 /// The pause between two writes of the sender: 500 messages per second.
 const PACE: Duration = Duration::from_millis(2);
 
+/// Microseconds after which a write counts as one that had to wait.
+const SLOW: u128 = 10_000;
+
 /// Octets of padding in each message, so that stalled connections fill within the short form.
 const PADDING: usize = 2000;
+
+/// What a fault may cost in memory: the bad destination's queue, 16 MiB by default, with what an allocator makes of it.
+const SPARE_MEMORY: u64 = 32 << 20;
+
+/// In this time the queue is full whatever the fault is (1.3 MB a second); from then on nothing grows.
+const SETTLED: Duration = Duration::from_secs(30);
+const GROWTH: u64 = 4 << 20;
 
 /// Descriptors that connections in the making, HTTP and timers may take for a moment.
 const SPARE_DESCRIPTORS: usize = 8;
@@ -79,8 +92,10 @@ socket = "hep_tcp:{}"
         let mut agent = FakeAgent::tcp(self.node.listener("in"));
         let mut writes = Histogram::default();
         let mut sent = Vec::new();
+        let mut slow = 0;
         let mut most_descriptors = 0;
         let descriptors = self.descriptors();
+        let (memory, mut most_memory, mut settled) = (self.memory(), 0, None);
         let started = Instant::now();
         for step in 0..20_usize {
             disturb(step);
@@ -91,10 +106,15 @@ socket = "hep_tcp:{}"
                 agent.send(&octets);
                 let took = before.elapsed().as_micros();
                 writes.record(u64::try_from(took).unwrap_or(u64::MAX));
+                slow += u64::from(took > SLOW);
                 sent.push(octets);
                 thread::sleep(PACE);
             }
             most_descriptors = most_descriptors.max(self.descriptors());
+            most_memory = most_memory.max(self.memory());
+            if started.elapsed() >= SETTLED {
+                settled.get_or_insert(most_memory);
+            }
         }
         let received = self.good.wait_for(sent.len());
         assert!(
@@ -109,18 +129,35 @@ socket = "hep_tcp:{}"
             most_descriptors <= descriptors + SPARE_DESCRIPTORS,
             "{descriptors} descriptors became {most_descriptors}"
         );
+        assert!(
+            most_memory <= memory + SPARE_MEMORY,
+            "{memory} octets of memory became {most_memory}"
+        );
+        if let Some(settled) = settled {
+            assert!(
+                most_memory <= settled + GROWTH,
+                "memory grew from {settled} octets to {most_memory}"
+            );
+        }
         self.assert_quiet(duration);
         // `cargo xtask long faults` makes a table of these.
         println!(
-            "fault\t{}\t{}\t{}\t{}\t{}\t{}",
+            "fault\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{descriptors}\t{most_descriptors}\t{:.1}\t{:.1}",
             self.name,
             writes.count(),
             writes.quantile(500).as_micros(),
             writes.quantile(990).as_micros(),
             writes.quantile(999).as_micros(),
             writes.max().as_micros(),
+            slow,
+            memory as f64 / f64::from(1 << 20),
+            most_memory as f64 / f64::from(1 << 20),
         );
         Outcome { sent, status }
+    }
+
+    fn memory(&self) -> u64 {
+        usage(self.node.id()).expect("the node runs").resident
     }
 
     fn descriptors(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use hepcat_testkit::{Behaviour, FakeCollector, TcpProxy};
+use hepcat_testkit::{Behaviour, FakeCollector, SilentLine, TcpProxy, skipped};
 
 use crate::rig::{Rig, all_arrives, destination, dropped, number, sink, tcp};
 
@@ -136,6 +136,40 @@ fn a_line_that_goes_silent_is_given_up_and_connected_again() {
     let accounted = number(&sink(&status, "bad")["delivered"]) + dropped(&status, "bad");
     assert_eq!(accounted, outcome.sent.len() as u64);
     assert!(number(&destination(&status, "bad")["connects"]) >= 2);
+}
+
+/// The path itself, between two hosts: nothing comes back, not even an acknowledgement.
+#[test]
+fn a_path_that_drops_without_a_word_is_noticed_and_connected_again() {
+    let Some(line) = SilentLine::new() else {
+        return skipped("no network namespace can be made here");
+    };
+    let collector = line.collector();
+    let probe = "probe = { interval = \"1s\", timeout = \"1s\" }\n";
+    let bad = format!("{}{probe}", tcp("bad", collector.address()));
+    let rig = Rig::start("silent drop", &bad);
+    let outcome = rig.endure(|step| match step {
+        5 => line.go_silent(),
+        15 => line.speak(),
+        _ => {}
+    });
+    outcome.offered_all("bad");
+    drop(
+        rig.node
+            .wait_for_status("it is written to again", |status| {
+                let link = destination(status, "bad");
+                link["state"] == "up" && number(&sink(status, "bad")["queued"]) == 0
+            }),
+    );
+    // Half open, and nobody has anything to send: only a probe can find out.
+    line.go_silent();
+    drop(rig.node.wait_for_status("given up", |status| {
+        destination(status, "bad")["state"] == "down"
+    }));
+    line.speak();
+    drop(rig.node.wait_for_status("connected again", |status| {
+        destination(status, "bad")["state"] == "up"
+    }));
 }
 
 /// What vanishes elsewhere without a number: more than the queue holds, for longer than anybody waits.
