@@ -108,3 +108,52 @@ impl Vm {
         &self.lua
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{super::desk::Desk, super::shared::Shared, *};
+
+    fn vm() -> Vm {
+        let limits = Limits::default();
+        let seat = Desk::unused(Arc::default(), Arc::new(Shared::new()));
+        let guard = Guard::new(&limits);
+        guard.start(limits.deadline);
+        Vm::empty(&seat, &guard, &limits).expect("it starts")
+    }
+
+    /// Names between backquotes, as far as they begin with one: `hep_set` of `hep_set(chunk, …)`.
+    fn documented() -> BTreeSet<&'static str> {
+        let page = include_str!("../../../../docs/lua.md");
+        let quoted = page.split('`').skip(1).step_by(2);
+        quoted
+            .map(|text| {
+                let text = text.strip_prefix("msg:").unwrap_or(text);
+                let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_'));
+                end.and_then(|end| text.get(..end)).unwrap_or(text)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_function_and_field_is_documented() {
+        let vm = vm();
+        let documented = documented();
+        let plain = Lua::new();
+        let of_lua = plain.globals();
+        let own = vm.globals().into_iter().filter(|name| {
+            let known: Value = of_lua.raw_get(name.as_str()).expect("a table");
+            known.is_nil()
+        });
+        let mut names: Vec<String> = own.collect();
+        names.extend(msg::FIELDS.iter().map(|(name, _)| (*name).to_owned()));
+        let methods = vm.msg.pairs::<String, Value>();
+        names.extend(methods.filter_map(|pair| Some(pair.ok()?.0)));
+        assert!(names.len() > 100, "only {names:?}");
+        names.retain(|name| !documented.contains(name.as_str()));
+        let known_by_others = ["loadstring", "setfenv", "getfenv"];
+        names.retain(|name| !known_by_others.contains(&name.as_str()));
+        assert!(names.is_empty(), "not in docs/lua.md: {names:?}");
+    }
+}
