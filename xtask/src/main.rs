@@ -41,6 +41,9 @@ enum Command {
     /// The sink of `bench`, as a process of its own.
     #[command(hide = true)]
     Sink(bench::child::SinkArgs),
+    /// The relay of `bench` that does nothing, as a process of its own.
+    #[command(hide = true)]
+    Forward(bench::child::ForwardArgs),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Some(Command::Bench(command)) => bench::run(&command),
         Some(Command::Gen(arguments)) => bench::child::generate(&arguments),
         Some(Command::Sink(arguments)) => bench::child::receive(&arguments),
+        Some(Command::Forward(arguments)) => bench::child::forward(&arguments),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -96,6 +96,7 @@ pub(super) fn report(bench: &Bench, duration: Duration) -> Result<bool> {
             rows.push(figures(&name, &ran));
         }
     }
+    rows.push(nothing_in_between(bench, duration)?);
     for path in [Path::TcpTcp, Path::TlsTls] {
         let ran = bench.direct(Load {
             path,
@@ -107,6 +108,25 @@ pub(super) fn report(bench: &Bench, duration: Duration) -> Result<bool> {
     }
     println!("\n{}", render(&rows));
     Ok(true)
+}
+
+/// What a relay of datagrams carries that does nothing but receive and send: no other can carry more.
+fn nothing_in_between(bench: &Bench, duration: Duration) -> Result<Vec<String>> {
+    let attempt = |rate, duration| {
+        bench.forwarded(Load {
+            path: Path::UdpUdp,
+            destinations: 1,
+            rate: Some(rate),
+            duration,
+        })
+    };
+    let rate = highest_rate(0.0, udp_ceiling(bench, Path::UdpUdp, 1)?, attempt)?;
+    let ran = attempt(rate, duration)?;
+    let cpu = ran
+        .node
+        .map_or(f64::NAN, |cost| cost.cpu_micros_per_message);
+    let name = format!("UDP V3 through a program that does nothing ({cpu:.2} us of CPU a message)");
+    Ok(figures(&name, &ran))
 }
 
 fn figures(name: &str, ran: &Ran) -> Vec<String> {

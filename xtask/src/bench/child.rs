@@ -15,8 +15,8 @@ use clap::Args;
 use hepcat_testkit::{
     Identity,
     load::{
-        self, GeneratorConfig, GeneratorReport, LaneReport, MESSAGES_PER_CALL, Sink, SinkConfig,
-        Transport, Version,
+        self, Forwarder, GeneratorConfig, GeneratorReport, LaneReport, MESSAGES_PER_CALL, Sink,
+        SinkConfig, Transport, Version,
     },
 };
 use serde::de::DeserializeOwned;
@@ -57,6 +57,12 @@ pub(crate) struct SinkArgs {
     key: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ForwardArgs {
+    #[arg(long)]
+    target: SocketAddr,
+}
+
 /// `xtask gen`: sends, then writes its report to standard output.
 pub(crate) fn generate(arguments: &GenArgs) -> Result<bool> {
     let mut config = GeneratorConfig::new(arguments.transport, arguments.target.clone());
@@ -91,6 +97,47 @@ pub(crate) fn receive(arguments: &SinkArgs) -> Result<bool> {
     let sent: BTreeMap<u16, u64> = serde_json::from_str(&line).context("what was sent")?;
     println!("{}", serde_json::to_string(&sink.finish(&sent))?);
     Ok(true)
+}
+
+/// `xtask forward`: writes its address, then forwards until it is killed.
+pub(crate) fn forward(arguments: &ForwardArgs) -> Result<bool> {
+    // As much as the node asks for, so that both outlast the same pauses.
+    let forwarder = Forwarder::new(arguments.target, 16 << 20)?;
+    println!("{}", serde_json::to_string(&forwarder.address())?);
+    forwarder.run()?;
+    Ok(true)
+}
+
+/// A relay that does nothing, in a process of its own.
+#[derive(Debug)]
+pub(super) struct ForwardProcess {
+    child: Child,
+    pub(super) address: SocketAddr,
+}
+
+impl ForwardProcess {
+    pub(super) fn start(core: usize, target: SocketAddr) -> Result<Self> {
+        let mut command = Command::new(env::current_exe()?);
+        command
+            .args(["forward", "--target", &target.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        let mut child = spawn_on(core, &mut command)?;
+        let output = child.stdout.take().context("standard output is piped")?;
+        let address = read_json(&mut BufReader::new(output)).context("it did not start")?;
+        Ok(Self { child, address })
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for ForwardProcess {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
 }
 
 /// A sink at work in a process of its own.

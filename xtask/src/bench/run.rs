@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     Arrangement,
-    child::{SinkProcess, run_generator},
+    child::{ForwardProcess, SinkProcess, run_generator},
     path::{Path, Target, node_config},
 };
 
@@ -141,6 +141,25 @@ impl Bench {
             sent,
             lanes,
             node: None,
+        })
+    }
+
+    /// The same over UDP with a program in between, on the node's core, that receives and sends and does nothing else.
+    pub(super) fn forwarded(&self, load: Load) -> Result<Ran> {
+        let sink = SinkProcess::start(self.load_core, load.path.output(), 1, &self.identity)?;
+        let target = *sink.addresses.first().context("a sink has an address")?;
+        let forward = ForwardProcess::start(self.node_core, target)?;
+        let mut config = GeneratorConfig::new(load.path.input(), vec![forward.address]);
+        self.adopt(&mut config, load);
+        let before = load::usage(forward.id())?;
+        let sent = run_generator(self.load_core, &config)?;
+        let lanes = sink.finish(&sent.sent)?;
+        let after = load::usage(forward.id())?;
+        let handled = lanes.iter().map(|lane| lane.received).max();
+        Ok(Ran {
+            node: Some(cost(before, after, handled.unwrap_or(0))),
+            sent,
+            lanes,
         })
     }
 

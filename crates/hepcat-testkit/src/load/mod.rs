@@ -10,6 +10,7 @@
 //! the time it was sent, in its payload and time fields alone: what a relay forwards can be read whichever HEP
 //! version it comes in.
 
+mod forward;
 mod generator;
 mod histogram;
 mod mark;
@@ -21,6 +22,7 @@ mod udp;
 
 use std::time::{Duration, SystemTime};
 
+pub use forward::Forwarder;
 pub use generator::{GeneratorConfig, GeneratorReport, generate};
 pub use histogram::Histogram;
 pub use mark::Mark;

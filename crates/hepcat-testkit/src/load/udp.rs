@@ -16,7 +16,7 @@ use nix::{
 use super::{MESSAGES_PER_CALL, Mix, Version, now_micros};
 
 /// Datagrams of one receiving call.
-const SLOTS: usize = 32;
+pub(super) const SLOTS: usize = 32;
 /// Room for one datagram: more than any message of the mix, also after conversion.
 const SLOT_OCTETS: usize = 2048;
 
@@ -30,18 +30,18 @@ pub(super) struct BatchSender {
 
 impl BatchSender {
     pub(super) fn new(socket: UdpSocket, datagrams_per_call: usize) -> Self {
-        let most = datagrams_per_call.clamp(1, MESSAGES_PER_CALL);
+        let most = datagrams_per_call.clamp(1, SLOTS);
         Self {
             socket,
             headers: MultiHeaders::preallocate(most, None),
         }
     }
 
-    /// Sends all frames (one call of the mix at most); how many sends failed (and count as sent, so as lost).
+    /// Sends all frames, at most [`SLOTS`]; how many sends failed (and count as sent, so as lost).
     pub(super) fn send(&mut self, frames: &[&[u8]]) -> u64 {
         let slices: Vec<[IoSlice<'_>; 1]> =
             frames.iter().map(|&frame| [IoSlice::new(frame)]).collect();
-        let addresses = [None; MESSAGES_PER_CALL];
+        let addresses = [None; SLOTS];
         let (mut at, mut failed) = (0, 0);
         while at < slices.len() {
             let sent = sendmmsg(
@@ -86,6 +86,15 @@ impl BatchReceiver {
 
     /// Waits for datagrams, as long as the socket's read timeout says, and hands each over; how many there were.
     pub(super) fn receive(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<usize> {
+        self.receive_batch(|datagrams| {
+            for &datagram in datagrams {
+                take(datagram);
+            }
+        })
+    }
+
+    /// The same with all that one call received at once.
+    pub(super) fn receive_batch(&mut self, take: impl FnOnce(&[&[u8]])) -> io::Result<usize> {
         let mut slices: Vec<[IoSliceMut<'_>; 1]> = self
             .buffer
             .chunks_exact_mut(SLOT_OCTETS)
@@ -103,11 +112,13 @@ impl BatchReceiver {
             Err(Errno::EAGAIN | Errno::EINTR) => return Ok(0),
             Err(error) => return Err(error.into()),
         };
+        let mut datagrams = [&[][..]; SLOTS];
         let mut count = 0;
-        for datagram in received {
+        for (datagram, place) in received.zip(&mut datagrams) {
+            *place = datagram.iovs().next().unwrap_or_default();
             count += 1;
-            datagram.iovs().for_each(&mut take);
         }
+        take(&datagrams[..count]);
         Ok(count)
     }
 }
