@@ -18,6 +18,7 @@ pub mod query;
 pub mod render;
 pub mod resolver;
 pub mod route;
+pub mod search;
 pub mod signal;
 pub mod sink;
 pub mod state;

@@ -1,6 +1,7 @@
 //! Where routed frames go: thin adapters between the pipeline and what takes frames in.
 
 pub mod destination;
+pub mod store;
 pub mod tail;
 
 /// A sink's half of the ledger, read at one moment:
