@@ -1,0 +1,64 @@
+//! A store that was written in format 1 stays readable: `testdata/store/format-1` never changes.
+
+mod kit;
+
+use std::path::{Path, PathBuf};
+
+use hepcat_store::{Column, Filter};
+use kit::{LIMIT, Sample, append, assert_all, fitting, open, options};
+
+fn committed() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/store/format-1")
+}
+
+/// Twenty in segments, twenty in others, twenty in the log.
+fn samples() -> Vec<Sample> {
+    Sample::many(0, 60, 1)
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("made");
+    for entry in std::fs::read_dir(from).expect("readable") {
+        let entry = entry.expect("readable");
+        let to = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).expect("copied");
+        }
+    }
+}
+
+#[test]
+fn a_store_of_format_1_is_read_searched_and_merged() {
+    let directory = tempfile::tempdir().expect("a directory");
+    copy(&committed(), directory.path());
+    let store = open(directory.path(), options());
+    let stats = store.stats();
+    assert_eq!((stats.replayed, stats.rebuilt_manifests), (20, 0));
+    assert_all(&store, &samples());
+    let call = fitting(&store, Filter::is(Column::CallId, "call-3"));
+    assert_eq!(call, [11, 10, 9]);
+    assert!(store.flush(LIMIT));
+    store.compact();
+    assert!(store.check().damaged.is_empty());
+    assert_all(&store, &samples());
+}
+
+/// How the files were made, once, by the program that first wrote format 1.
+#[test]
+#[ignore = "makes the committed files anew"]
+fn make_the_committed_store() {
+    if std::env::var_os("HEPCAT_MAKE_FORMAT_1").is_none() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path(), options());
+    let samples = samples();
+    for chunk in samples[..40].chunks(20) {
+        append(&store, chunk).wait().expect("kept");
+        assert!(store.flush(LIMIT));
+    }
+    append(&store, &samples[40..]).wait().expect("kept");
+    copy(directory.path(), &committed());
+}
