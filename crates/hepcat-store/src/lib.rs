@@ -5,8 +5,76 @@
 //!            (synced)    (searched)                          compaction ──────────┘
 //! ```
 //!
-//! [`Store`] is opened on a directory and takes [`Row`]s in batches; a [`Ticket`] says when they survive. A search
+//! [`Store`] is opened on a directory and takes [`Row`]s in batches; a [`Ticket`] says when they survive. A [`Search`]
 //! streams the newest first from all of the above at one moment. `docs/store-format.md` describes every file.
+//!
+//! Every call blocks: callers with a reactor make them on threads of their own. The store has three threads (log,
+//! writing of segments, tidying up); searches use up to `search_threads` more, which end with what they look at.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use hepcat_store::{
+//!     Class, Column, Envelope, Filter, Options, Row, RowBatchBuilder, RowId, Run, Search, Store,
+//! };
+//!
+//! # let directory = tempfile::tempdir()?;
+//! let mut options = Options::default();
+//! options.memory = 128 << 20;
+//! options.retention.max_age = Some(Duration::from_hours(30 * 24));
+//! let store = Store::open(directory.path(), options)?;
+//!
+//! // What was on the wire, what was found in it, and how to make the one from the other again.
+//! let payload = b"INVITE sip:bob@biloxi.example SIP/2.0\r\nCall-ID: a84b4c76e66710\r\n\r\n";
+//! let frame = [b"HEP3 and chunks, ".as_slice(), payload].concat();
+//! let envelope = Envelope::new(&frame)
+//!     .payload(17..17 + payload.len())
+//!     .encode(None);
+//! let mut row = Row::default();
+//! row.class = Class::Call;
+//! row.received_at = 1_795_442_400_000_000;
+//! row.method = Some("INVITE");
+//! row.call_id = Some("a84b4c76e66710");
+//! row.payload = payload;
+//! row.envelope = &envelope;
+//!
+//! // Rows go in by the batch; a ticket can be waited for, by this thread or another, or be dropped.
+//! let mut rows = RowBatchBuilder::default();
+//! rows.push(&row)?;
+//! let kept = store.append(rows)?.wait()?;
+//!
+//! // The newest first, in batches, until there are no more or 200 were found.
+//! let mut search = Search::new(Filter::All(vec![
+//!     Filter::Class(vec![Class::Call]),
+//!     Filter::is(Column::CallId, "a84b4c76e66710"),
+//! ]));
+//! search.time = 1_795_442_000_000_000..1_795_443_000_000_000;
+//! search.limit = Some(200);
+//! search.deadline = Some(Duration::from_secs(5));
+//! let cancel = search.cancel.clone(); // another thread may `cancel.cancel()`
+//! let mut found = store.search(search.clone())?;
+//! for batch in found.by_ref() {
+//!     for row in batch?.rows().iter() {
+//!         assert_eq!(row.frame().as_deref(), Some(frame.as_slice()));
+//!     }
+//! }
+//! # drop(cancel);
+//! // The next page begins where this one ended; a cursor has a text form for URLs.
+//! search.after = found.cursor();
+//! assert_eq!(found.report().unreadable, 0);
+//!
+//! // Single rows by identity, which a row carries and a ticket says.
+//! let ids = [kept.first, RowId::from_number(42)];
+//! let rows: usize = store.read(&ids)?.map(|batch| batch.map_or(0, |rows| rows.len())).sum();
+//! assert_eq!(rows, 1);
+//!
+//! for expired in store.retention(Run::Dry) {
+//!     println!("{} rows would go: {}", expired.rows, expired.reason.name());
+//! }
+//! assert_eq!(store.stats().kept, 1);
+//! store.close();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod check;
 mod clock;

@@ -28,7 +28,7 @@ use crate::{
     paths::Paths,
     recovery,
     retention::{self, Expired, Run, Trust},
-    row::RowBatchBuilder,
+    row::{RowBatchBuilder, RowId},
     search::{self, Found, Search, SearchError},
     segment::{Opened, Segment, SegmentError},
     ticket::Ticket,
@@ -273,23 +273,7 @@ impl Inner {
     }
 }
 
-/// A store, open. Closed when it is dropped.
-///
-/// ```
-/// use hepcat_store::{Options, Row, RowBatchBuilder, Store};
-///
-/// # let directory = tempfile::tempdir()?;
-/// let store = Store::open(directory.path(), Options::default())?;
-/// let mut rows = RowBatchBuilder::default();
-/// let mut row = Row::default();
-/// row.received_at = 1_795_442_400_000_000;
-/// row.call_id = Some("a84b4c76e66710@pc33.atlanta.example");
-/// row.payload = b"INVITE sip:bob@biloxi.example SIP/2.0\r\n\r\n";
-/// rows.push(&row)?;
-/// store.append(rows)?.wait()?;
-/// assert_eq!(store.stats().rows_in_memory, 1);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// A store, open. Closed when it is dropped. The page of this crate has an example.
 #[derive(Debug)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -398,6 +382,14 @@ impl Store {
     /// [`SearchError::Refused`] where memory is short.
     pub fn search(&self, search: Search) -> Result<Found, SearchError> {
         search::begin(&self.inner, search)
+    }
+
+    /// The rows with these identities, the newest first; those that are not there (any more) are left out.
+    ///
+    /// # Errors
+    /// As of [`search`](Self::search).
+    pub fn read(&self, ids: &[RowId]) -> Result<Found, SearchError> {
+        self.search(Search::for_rows(ids))
     }
 
     /// Merges what is due, now and on this thread; `maintenance` does the same by itself.

@@ -3,7 +3,7 @@
 mod kit;
 
 use hepcat_store::{
-    Cancel, Class, Column, Filter, Fsync, OpenError, Search, SearchError, Store, TextTest,
+    Cancel, Class, Column, Filter, Fsync, OpenError, RowId, Search, SearchError, Store, TextTest,
 };
 use kit::{LIMIT, Sample, append, assert_all, find, fitting, open, options};
 
@@ -177,6 +177,34 @@ fn a_cursor_goes_on_where_the_last_search_stopped() {
         search.after = Some(cursor.to_string().parse().expect("a cursor"));
     }
     assert_eq!(all, (0..1_000).rev().collect::<Vec<_>>());
+}
+
+#[test]
+fn rows_are_read_by_their_identities_wherever_they_are() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let samples = Sample::many(0, 900, 8);
+    let store = open(directory.path(), options());
+    let mut ids = Vec::new();
+    for (round, chunk) in samples.chunks(300).enumerate() {
+        let first = append(&store, chunk).wait().expect("kept").first;
+        ids.extend((0..300).map(|row| RowId::from_number(first.get() + row)));
+        if round < 2 {
+            assert!(store.flush(LIMIT));
+        }
+    }
+    // The same one twice, one that never was.
+    let wanted = [ids[0], ids[450], ids[0], ids[899], RowId::from_number(3)];
+    let mut found = store.read(&wanted).expect("searched");
+    let mut rows = Vec::new();
+    for batch in found.by_ref() {
+        for row in batch.expect("read").rows().iter() {
+            rows.push((row.id(), row.capture_id.expect("a serial")));
+        }
+    }
+    assert_eq!(rows, [(ids[899], 899), (ids[450], 450), (ids[0], 0)]);
+    // Of the first generation, only the segment that begins with row 0; of the second, those of its four classes.
+    assert_eq!(found.report().segments, 5);
+    assert_eq!(store.read(&[]).expect("searched").count(), 0);
 }
 
 #[test]

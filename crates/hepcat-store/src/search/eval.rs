@@ -11,7 +11,7 @@ use arrow::{
     datatypes::Int32Type,
 };
 
-use super::filter::{Filter, RowTest, TextTest};
+use super::filter::{Filter, RowTest, TextTest, merged};
 use crate::row::{Class, Column, RowBatch, Rows};
 
 /// Evaluates filters over the batches of one row group. Remembers what it found out about the texts of a dictionary,
@@ -162,7 +162,11 @@ fn present(nulls: Option<NullBuffer>, rows: usize) -> BooleanBuffer {
 
 fn number(column: Column, ranges: &[RangeInclusive<i64>], batch: &RecordBatch) -> BooleanBuffer {
     let rows = batch.num_rows();
-    let fits = |value: i64| ranges.iter().any(|range| range.contains(&value));
+    let ranges = merged(ranges.to_vec());
+    let fits = |value: i64| {
+        let at = ranges.partition_point(|range| *range.end() < value);
+        ranges.get(at).is_some_and(|range| *range.start() <= value)
+    };
     let Some(array) = batch.column_by_name(column.name()) else {
         return BooleanBuffer::new_unset(rows);
     };

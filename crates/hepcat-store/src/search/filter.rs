@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr, ops::RangeInclusive, sync::Arc};
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use crate::row::{Class, Column, Row};
+use crate::row::{Class, Column, Row, RowId};
 
 /// Octets that a compiled expression may have.
 const REGEX_LIMIT: usize = 1 << 20;
@@ -50,6 +50,13 @@ impl Filter {
         Self::Number(column, vec![number..=number])
     }
 
+    /// The row is one of these.
+    #[must_use]
+    pub fn ids(ids: &[RowId]) -> Self {
+        let ranges = ids.iter().map(|id| id.get()..=id.get()).collect();
+        Self::Number(Column::RowId, merged(ranges))
+    }
+
     /// The opposite.
     #[must_use]
     pub fn negated(self) -> Self {
@@ -75,6 +82,20 @@ impl Filter {
             Self::Rows(test) => test.columns.iter().for_each(|column| add(*column)),
         }
     }
+}
+
+/// The same numbers, in ranges that ascend and do not touch.
+pub(super) fn merged(mut ranges: Vec<RangeInclusive<i64>>) -> Vec<RangeInclusive<i64>> {
+    ranges.retain(|range| !range.is_empty());
+    ranges.sort_unstable_by_key(|range| *range.start());
+    ranges.dedup_by(|next, last| {
+        let touches = *next.start() <= last.end().saturating_add(1);
+        if touches {
+            *last = *last.start()..=*last.end().max(next.end());
+        }
+        touches
+    });
+    ranges
 }
 
 /// Any function that judges a text.
@@ -275,5 +296,18 @@ impl fmt::Debug for RowTest {
         f.debug_struct("RowTest")
             .field("columns", &self.columns)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_touch_or_overlap_are_one() {
+        #[expect(clippy::reversed_empty_ranges, reason = "somebody may ask for nothing")]
+        let ranges = vec![7..=9, 1..=3, 4..=4, 8..=8, 6..=5, 12..=i64::MAX, 20..=30];
+        assert_eq!(merged(ranges), [1..=4, 7..=9, 12..=i64::MAX]);
+        assert_eq!(merged(vec![i64::MIN..=i64::MAX]), [i64::MIN..=i64::MAX]);
     }
 }

@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     counters::add,
     memory::{Reservation, Use},
-    row::{Column, RowBatch},
+    row::{Column, RowBatch, RowId},
     segment::{Segment, SegmentError},
     store::Inner,
 };
@@ -137,6 +137,15 @@ impl Search {
         Self {
             filter,
             ..Self::default()
+        }
+    }
+
+    /// A search for the rows with these identities, each of which is there once or not at all.
+    #[must_use]
+    pub fn for_rows(ids: &[RowId]) -> Self {
+        Self {
+            limit: Some(ids.len() as u64),
+            ..Self::new(Filter::ids(ids))
         }
     }
 }

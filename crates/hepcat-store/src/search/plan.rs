@@ -1,6 +1,6 @@
 //! What a search does in which order, and what it need not look at.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use super::{
     Cursor, Search,
@@ -69,7 +69,12 @@ impl Plan {
             .classes
             .as_ref()
             .is_none_or(|classes| classes.contains(&entry.class));
-        class && self.stamps(entry.received, entry.time) != Within::None
+        let ids = self.conjuncts.iter().all(|conjunct| {
+            may_fit(&conjunct.filter, &mut |column, ranges| {
+                column != Column::RowId || any_within(ranges, entry.ids)
+            })
+        });
+        class && ids && self.stamps(entry.received, entry.time) != Within::None
     }
 
     /// What these smallest and largest stamps leave of the ranges that were asked for.
@@ -114,11 +119,9 @@ impl Plan {
         let stamps = self.stamps(received, time);
         let possible = self.conjuncts.iter().all(|conjunct| {
             may_fit(&conjunct.filter, &mut |column, ranges| {
-                opened.bounds(group, column).is_none_or(|(least, most)| {
-                    ranges
-                        .iter()
-                        .any(|range| *range.start() <= most && *range.end() >= least)
-                })
+                opened
+                    .bounds(group, column)
+                    .is_none_or(|bounds| any_within(ranges, bounds))
             })
         });
         if possible { stamps } else { Within::None }
@@ -167,9 +170,16 @@ fn cost(column: Column) -> u32 {
     }
 }
 
+/// Whether one of `ranges` has a number between the smallest and the largest that are there.
+fn any_within(ranges: &[RangeInclusive<i64>], (least, most): (i64, i64)) -> bool {
+    ranges
+        .iter()
+        .any(|range| *range.start() <= most && *range.end() >= least)
+}
+
 fn may_fit(
     filter: &Filter,
-    numbers: &mut dyn FnMut(Column, &[std::ops::RangeInclusive<i64>]) -> bool,
+    numbers: &mut dyn FnMut(Column, &[RangeInclusive<i64>]) -> bool,
 ) -> bool {
     match filter {
         Filter::All(parts) => parts.iter().all(|part| may_fit(part, numbers)),
