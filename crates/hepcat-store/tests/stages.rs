@@ -2,9 +2,12 @@
 
 mod kit;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
-use hepcat_store::{Class, Clock, Column, Filter, Options, Run, Search, TextTest};
+use hepcat_store::{Class, Clock, Column, Filter, Options, Run, Search, SystemClock, TextTest};
 use kit::{BEGIN, LIMIT, SECOND, Sample, append, assert_all, find, open, options};
 use proptest::prelude::*;
 
@@ -12,26 +15,32 @@ const HOUR: i64 = 3_600 * SECOND;
 
 /// A clock that is set.
 #[derive(Debug)]
-struct SetClock(std::sync::atomic::AtomicI64);
+struct SetClock {
+    now: AtomicI64,
+    machine: SystemClock,
+}
 
 impl SetClock {
     fn at(now: i64) -> Arc<Self> {
-        Arc::new(Self(now.into()))
+        Arc::new(Self {
+            now: now.into(),
+            machine: SystemClock::default(),
+        })
     }
 
     fn set(&self, now: i64) {
-        self.0.store(now, std::sync::atomic::Ordering::Relaxed);
+        self.now.store(now, Ordering::Relaxed);
     }
 }
 
 impl Clock for SetClock {
     fn now(&self) -> i64 {
-        self.0.load(std::sync::atomic::Ordering::Relaxed)
+        self.now.load(Ordering::Relaxed)
     }
 
     fn monotonic(&self) -> u64 {
-        // As if the machine had been up since 1970, and never had a jump.
-        u64::try_from(self.now()).unwrap_or_default()
+        // As if the machine had been up since 1970, and never had a jump. It goes on, or nothing would ever be due.
+        u64::try_from(self.now()).unwrap_or_default() + self.machine.monotonic()
     }
 }
 
