@@ -56,6 +56,8 @@ enum LongSuite {
     Steady,
     /// The node killed 50 times under load, in each mode of the spool: nothing is lost that was counted as safe.
     Kills,
+    /// The store: 200 kills under load, a kill and a full disk at every step.
+    StoreKills,
     /// Every fault of a collector for a minute each, and how long the sender's writes took.
     Faults,
 }
@@ -76,6 +78,7 @@ pub(crate) fn run(arguments: &LongArgs) -> Result<bool> {
             arguments.target.as_deref(),
         ),
         LongSuite::Kills => kills(),
+        LongSuite::StoreKills => store(&["killed_under_load", "killed_anywhere"]),
         LongSuite::Faults => faults(arguments.seconds.unwrap_or(60)),
         LongSuite::Hostile => hostile(arguments.lasting(60), arguments.seed()),
         LongSuite::Soak => soak(arguments),
@@ -208,6 +211,16 @@ fn faults(seconds: u64) -> Result<bool> {
         table::render(&rows)
     );
     Ok(passed)
+}
+
+/// The long tests of the store in these files.
+fn store(files: &[&str]) -> Result<bool> {
+    let mut arguments = vec!["test", "--release", "--package", "hepcat-store"];
+    for file in files {
+        arguments.extend(["--test", *file]);
+    }
+    arguments.extend(["--", "--ignored"]);
+    succeeds(&mut cargo(&arguments))
 }
 
 /// The node killed again and again; what came of it as a table.

@@ -33,8 +33,17 @@ pub(crate) enum BenchCommand {
     Ceiling(CeilingArgs),
     /// Receiving into the spool and replaying from it, beside plain relaying.
     Spool(spool::SpoolArgs),
+    /// Octets and processor time a message of the store, and what searches cost.
+    Store(StoreArgs),
     /// The codec, the SIP scanner and the query matcher by criterion.
     Codec,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// What the example `store_figures` is given: `--rows N --rate N --memory-mib N --directory D`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -96,6 +105,14 @@ pub(crate) fn run(command: &BenchCommand) -> Result<bool> {
             "--benches",
         ]));
     }
+    if let BenchCommand::Store(StoreArgs { arguments }) = command {
+        let mut cargo = cargo(&["run", "--release", "--package", "hepcat-store"]);
+        return succeeds(
+            cargo
+                .args(["--example", "store_figures", "--"])
+                .args(arguments),
+        );
+    }
     if cfg!(debug_assertions) {
         return run_optimised();
     }
@@ -107,7 +124,7 @@ pub(crate) fn run(command: &BenchCommand) -> Result<bool> {
             let bench = arguments.arrangement.bench()?;
             ceiling::report(&bench, Duration::from_secs(arguments.seconds))
         }
-        BenchCommand::Codec => Ok(true),
+        BenchCommand::Codec | BenchCommand::Store(_) => Ok(true),
     }
 }
 
