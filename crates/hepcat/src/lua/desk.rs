@@ -26,6 +26,12 @@ use super::{
     shared::{Handle, Shared},
 };
 
+/// What a script may ask for about one message beyond sending it, in octets: it is kept outside of Lua, whose memory
+/// limit does not see it. Three fields of the longest message fit.
+const MOST_ASKED: usize = 256 << 10;
+/// What each correlation, trace and label takes beside its texts.
+const EACH_ASKED: usize = 256;
+
 /// Counters that a worker need not look for again, of one name.
 const CACHED_LABELS: usize = 128;
 
@@ -61,6 +67,29 @@ pub(super) struct Decided {
     pub(super) originated: Vec<Originated>,
     pub(super) captures: Vec<CaptureLabel>,
     pub(super) traces: Vec<TraceRequest>,
+    /// Octets of the three above.
+    asked: usize,
+}
+
+impl Decided {
+    /// Makes room for one more correlation, trace or label with these texts.
+    ///
+    /// # Errors
+    /// When the script asked for too much already.
+    pub(super) fn make_room<'a>(
+        &mut self,
+        texts: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), Refusal> {
+        let octets: usize = texts.into_iter().map(str::len).sum();
+        self.asked = self.asked.saturating_add(EACH_ASKED).saturating_add(octets);
+        if self.asked > MOST_ASKED {
+            let most = MOST_ASKED >> 10;
+            return Err(Refusal(format!(
+                "the script asks for more than {most} KiB of correlations, traces and labels about one message"
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// The message.
@@ -138,6 +167,7 @@ impl Desk {
         outcome.originated.append(&mut decided.originated);
         outcome.captures.append(&mut decided.captures);
         outcome.traces.append(&mut decided.traces);
+        decided.asked = 0;
         if let Some(current) = self.current.take().filter(|current| current.edited) {
             outcome.edited = Some(current.envelope.message.into_inner());
         }

@@ -111,6 +111,27 @@ fn a_script_that_allocates_without_end_is_stopped() {
 }
 
 #[test]
+fn what_a_script_asks_for_beside_its_memory_is_bounded() {
+    for call in [
+        "correlate('homer', 'a', 'x' .. i, 'b', 'y')",
+        "correlate('homer', 'a', long .. i, 'b', 'y')",
+        "sip_capture('t', long, long)",
+        "sip_capture()",
+        "report_capture(long, 't')",
+        "trace('tid', 'm', 'sip', nil, nil, long)",
+        "trace('tid', 'm')",
+    ] {
+        let body =
+            format!("  local long, i = ('x'):rep(60000), 0 while true do i = i + 1 {call} end");
+        let (_, outcome) = misbehaves(&body, few_instructions(), ErrorReason::Argument);
+        let error = outcome.error.as_ref().expect("stopped").to_string();
+        assert!(error.contains("more than 256 KiB"), "{call}: {error}");
+        assert!(outcome.originated.is_empty() && outcome.captures.is_empty());
+        assert!(outcome.traces.is_empty());
+    }
+}
+
+#[test]
 fn memory_that_a_script_keeps_from_message_to_message_is_given_up_at_the_limit() {
     let limits = Limits {
         instructions: u64::MAX,

@@ -42,6 +42,9 @@ fn sip_capture(seat: &Seat, given: Variadic<Value>) -> mlua::Result<bool> {
     let mut desk = open(seat)?;
     let is_sip = desk.current().or_refuse(NAME)?.sip().is_some();
     if is_sip {
+        let texts = label.fields.iter().chain([&label.table]).flatten();
+        let texts = texts.map(String::as_str);
+        desk.decided.make_room(texts).or_refuse(NAME)?;
         desk.decided.captures.push(label);
     }
     Ok(is_sip)
@@ -59,6 +62,10 @@ fn report_capture(seat: &Seat, given: Variadic<Value>) -> mlua::Result<bool> {
     if correlation_id.is_empty() {
         return Ok(false);
     }
+    let texts = [Some(correlation_id.as_str()), table.as_deref()];
+    desk.decided
+        .make_room(texts.into_iter().flatten())
+        .or_refuse(NAME)?;
     desk.decided.captures.push(CaptureLabel {
         table,
         fields: Default::default(),

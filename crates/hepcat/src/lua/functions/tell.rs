@@ -54,6 +54,9 @@ fn correlate(seat: &Seat, given: Variadic<Value>) -> mlua::Result<bool> {
     };
     drop(correlation.request().or_refuse(NAME)?);
     desk.current().or_refuse(NAME)?;
+    let texts = correlation.pairs.iter().flat_map(|(kind, id)| [kind, id]);
+    let texts = texts.map(String::as_str);
+    desk.decided.make_room(texts).or_refuse(NAME)?;
     desk.decided.originated.push(Originated {
         destination,
         correlation,
@@ -86,6 +89,8 @@ fn trace(seat: &Seat, given: Variadic<Value>) -> mlua::Result<bool> {
         correlation_id,
     };
     desk.current().or_refuse(NAME)?;
+    let text = request.correlation_id.as_deref();
+    desk.decided.make_room(text).or_refuse(NAME)?;
     desk.decided.traces.push(request);
     Ok(true)
 }
