@@ -133,6 +133,32 @@ fn correlations_are_sent_as_messages_of_our_own_and_local_route_sees_them() {
 }
 
 #[test]
+fn local_route_correlates_as_well_and_is_not_asked_about_that() {
+    let homer = FakeCollector::tcp();
+    let text = config(
+        &[("homer", &homer)],
+        "[[route]]\nto = [\"tail\"]\nlua = true\n",
+    );
+    let scripted = ScriptedNode::start(
+        "function request_route() correlate('homer', 'sip', msg.call_id, 'billing', 42) end\n\
+         function local_route() drop() correlate('homer', 'billing', 42, 'account', 'a-7') end",
+        &text,
+    );
+    FakeAgent::tcp(scripted.node.listener("stream")).send(&request("INVITE", "one", BRANCH));
+    let status = scripted.node.wait_for_status("all delivered", |status| {
+        number(&sink(status, "homer")["delivered"]) == 1
+    });
+    let frames = homer.wait_for(1);
+    let message = Message::parse(frames[0].as_slice()).expect("a strict reader takes it");
+    let pairs = message.extra_correlations().map(String::from_utf8_lossy);
+    let expected = r#"{"billing":"42","account":"a-7"}"#;
+    assert_eq!(pairs.as_deref(), Some(expected));
+    assert_eq!(sink(&status, "homer")["originated"], 1);
+    assert_eq!(status["script"]["not_sent"]["local_route"], 1);
+    assert_balanced(&status);
+}
+
+#[test]
 fn homer5_on_of_each_destination_says_how_it_is_told() {
     let (old, new) = (FakeCollector::tcp(), FakeCollector::tcp());
     // HOMER 5 knows chunk 0x0011 alone, so a SIP correlation stands there too.
@@ -218,6 +244,41 @@ fn a_trace_that_a_script_asks_for_arrives_at_its_destination() {
         assert_eq!(sink(&status, "homer")["originated"], 3);
         assert_eq!(sink(&status, "homer")["offered"], 0);
         assert_balanced(&status);
+    }
+}
+
+#[test]
+fn a_trace_of_a_session_follows_its_dialog() {
+    let homer = FakeCollector::tcp();
+    let text = config(
+        &[("homer", &homer)],
+        "[[route]]\nto = [\"tail\"]\nlua = true\n[[trace]]\ntrace_id = \"[tid]uri=hep:homer\"\n",
+    );
+    let script = "function request_route() if msg.call_id == 'one' then trace('tid', 'mb') end end";
+    let scripted = ScriptedNode::start(script, &text);
+    let frames = [
+        request("INVITE", "one", BRANCH),
+        request("INVITE", "other", BRANCH),
+        reply(180, "INVITE", "one", BRANCH),
+        reply(200, "INVITE", "other", BRANCH),
+        reply(200, "INVITE", "one", BRANCH),
+    ];
+    let mut agent = FakeAgent::tcp(scripted.node.listener("stream"));
+    for frame in &frames {
+        agent.send(frame);
+    }
+    let status = scripted.node.wait_for_status("all settled", |status| {
+        number(&status["ledger"]["received"]) == 5
+            && number(&sink(status, "homer")["delivered"]) == 3
+    });
+    assert_eq!(sink(&status, "homer")["originated"], 3);
+    let traced = homer.wait_for(3);
+    for (copy, of) in traced.iter().zip([0, 2, 4]) {
+        let payload = |frame: &[u8]| {
+            let message = Message::parse(frame).expect("a frame");
+            message.payload().octets().map(<[u8]>::to_vec)
+        };
+        assert_eq!(payload(copy), payload(&frames[of]));
     }
 }
 

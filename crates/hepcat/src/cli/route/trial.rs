@@ -189,7 +189,7 @@ impl Trial {
             skipped: outcome.skipped,
             edited,
             originated: originated
-                .map(|message| self.send(envelope, message))
+                .flat_map(|message| self.send(envelope, message))
                 .collect(),
             labels: Labels::new(outcome.captures, self.homer5),
             traces: (outcome.traces.into_iter())
@@ -199,39 +199,41 @@ impl Trial {
         })
     }
 
-    /// Asks `local_route` about a message of our own.
-    fn send(&mut self, cause: &Envelope, message: Originated) -> Sent {
-        let own = Arc::clone(&message.destination);
-        let sent = |to, error| Sent {
-            message: message.clone(),
-            to,
-            error,
-        };
-        let frame = match self.setup.pack(&message, cause.received_at) {
-            Ok((_, frame)) => frame,
+    /// A message of our own as it is sent without anybody being asked, and its frame.
+    fn pack(&self, cause: &Envelope, message: Originated) -> (Sent, Option<Bytes>) {
+        let (to, error, frame) = match self.setup.pack(&message, cause.received_at) {
+            Ok((_, frame)) => (vec![Arc::clone(&message.destination)], None, Some(frame)),
             Err(error) => {
                 let words = error.map(|error| error.to_string());
-                return sent(
-                    Vec::new(),
-                    words.or_else(|| Some("no such destination".to_owned())),
-                );
+                let error = words.unwrap_or_else(|| "no such destination".to_owned());
+                (Vec::new(), Some(error), None)
             }
         };
-        let decoded = match Message::parse_lax(frame) {
-            Ok(decoded) if self.asker.wants().originated() => decoded,
-            _ => return sent(vec![own], None),
+        (Sent { message, to, error }, frame)
+    }
+
+    /// Asks `local_route` about a message of our own; what it originates in its turn is behind it.
+    fn send(&mut self, cause: &Envelope, message: Originated) -> Vec<Sent> {
+        let (mut sent, frame) = self.pack(cause, message);
+        let decoded = frame.and_then(|frame| Message::parse_lax(frame).ok());
+        let Some(decoded) = decoded.filter(|_| self.asker.wants().originated()) else {
+            return vec![sent];
         };
+        let own = Arc::clone(&sent.message.destination);
         let envelope = Envelope::new(decoded, Arc::clone(&cause.origin), cause.received_at);
         let targets: Arc<[Arc<str>]> = Arc::new([Arc::clone(&own)]);
         let input = Input::new(&envelope, &self.listener, &targets);
         let mut outcome = ScriptOutcome::default();
         self.asker.ask_originated(&input, &mut outcome);
-        let to = match outcome.verdict {
+        sent.to = match outcome.verdict {
             Verdict::Drop => Vec::new(),
             Verdict::Relay => outcome.relay,
             _ => vec![own],
         };
-        sent(to, outcome.error.map(|error| error.to_string()))
+        sent.error = outcome.error.map(|error| error.to_string());
+        let further = outcome.originated.into_iter();
+        let further = further.map(|message| self.pack(cause, message).0);
+        [sent].into_iter().chain(further).collect()
     }
 }
 

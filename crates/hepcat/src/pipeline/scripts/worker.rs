@@ -213,17 +213,24 @@ impl Worker {
         (!empty).then_some(extras)
     }
 
-    /// Packs a message of our own and asks `local_route` about it.
-    fn originate(&mut self, task: &Task, message: &Originated) -> Vec<(SinkId, Bytes)> {
-        let (sink, frame) = match self.setup.pack(message, task.envelope.received_at) {
-            Ok(packed) => packed,
+    /// The frame of a message of our own, and where it goes.
+    fn pack(&self, task: &Task, message: &Originated) -> Option<(SinkId, Bytes)> {
+        match self.setup.pack(message, task.envelope.received_at) {
+            Ok(packed) => Some(packed),
             Err(error) => {
                 if let Some(error) = error {
                     tracing::debug!(destination = &*message.destination, %error, "cannot pack");
                 }
                 self.state.not_sent(NotSent::Packing);
-                return Vec::new();
+                None
             }
+        }
+    }
+
+    /// Packs a message of our own and asks `local_route` about it.
+    fn originate(&mut self, task: &Task, message: &Originated) -> Vec<(SinkId, Bytes)> {
+        let Some((sink, frame)) = self.pack(task, message) else {
+            return Vec::new();
         };
         let Some(asker) = self.asker.as_mut().filter(|one| one.wants().originated()) else {
             return vec![(sink, frame)];
@@ -240,6 +247,12 @@ impl Worker {
             self.state.failed(self.setup.script.name(), error);
             return vec![(sink, frame)];
         }
+        // Not asked about in their turn, or a `correlate` in `local_route` would have no end.
+        let further = std::mem::take(&mut self.outcome.originated);
+        let further = further
+            .iter()
+            .filter_map(|message| self.pack(task, message));
+        let further: Vec<_> = further.collect();
         let frame = self.outcome.edited.take().unwrap_or(frame);
         let sinks = match self.ruling() {
             Ruling::Route => vec![sink],
@@ -249,10 +262,8 @@ impl Worker {
                 Vec::new()
             }
         };
-        sinks
-            .into_iter()
-            .map(|sink| (sink, frame.clone()))
-            .collect()
+        let own = sinks.into_iter().map(|sink| (sink, frame.clone()));
+        own.chain(further).collect()
     }
 }
 
