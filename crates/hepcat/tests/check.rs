@@ -71,6 +71,32 @@ fn a_good_file_is_ok_and_summed_up() {
 }
 
 #[test]
+fn scripts_and_traces_are_summed_up_too() {
+    for (hep_route, called) in [("sip", "request_route, onreply_route"), ("none", "nothing")] {
+        let text = format!(
+            "[[listener]]\nsocket = \"hep_udp:127.0.0.1:0\"\n[hep]\nhep_id = \"[homer] 10.0.0.9\"\n\
+             hep_route = \"{hep_route}\"\n[lua]\nscript = \"routes.lua\"\n\
+             [[trace]]\ntrace_id = \"[tid]uri=hep:homer\"\non = false\n"
+        );
+        let directory = file(&text);
+        let script = "function onreply_route() end\nrequest_route = onreply_route";
+        fs::write(directory.path().join("routes.lua"), script).expect("write the script");
+        let (code, out, err) = check(directory.path(), &[]);
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        assert!(
+            out.contains(&format!("  script       routes.lua: {called}\n")),
+            "{out}"
+        );
+        assert!(out.contains("  trace        tid to homer, off\n"), "{out}");
+        let (_, out, _) = check(directory.path(), &["--json"]);
+        let value: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        let names = value["script"]["entry_points"].as_array().expect("a list");
+        assert_eq!(names.len(), if hep_route == "sip" { 2 } else { 0 });
+        assert_eq!(value["traces"][0]["to"][0], "homer");
+    }
+}
+
+#[test]
 fn a_bad_file_is_every_fault_and_exit_code_78() {
     let directory = file(BAD);
     let (code, out, err) = check(directory.path(), &[]);

@@ -12,7 +12,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::exit;
-use crate::config::{Config, Fault, Faults};
+use crate::{
+    config::{Config, Fault, Faults, HepRoute, Trace},
+    lua::EntryPoint,
+};
 
 /// Says everything that is wrong with a configuration.
 #[derive(Debug, Args)]
@@ -74,6 +77,18 @@ fn summary(file: &Path, config: &Config) -> String {
         line("group", named(&group.name, &members));
     }
     line("routes", config.routes.len().to_string());
+    if let Some((file, entry_points)) = script(config) {
+        let called = match entry_points.is_empty() {
+            true => "nothing".to_owned(),
+            false => entry_points.join(", "),
+        };
+        line("script", format!("{file}: {called}"));
+    }
+    for trace in &config.traces {
+        let switch = if trace.on { "" } else { ", off" };
+        let to = sinks_of(trace).join(", ");
+        line("trace", format!("{} to {to}{switch}", *trace.trace_id));
+    }
     line("page", format!("http://{}", *config.http.listen));
     if let Some(metrics) = &config.http.metrics {
         line(
@@ -85,6 +100,20 @@ fn summary(file: &Path, config: &Config) -> String {
         line(&format!("{NOTE}note{NOTE:#}         "), note);
     }
     text
+}
+
+/// The file of the script and the functions that are called, where there is a script.
+fn script(config: &Config) -> Option<(String, Vec<&'static str>)> {
+    let file = config.lua.script.as_ref()?.path().display().to_string();
+    let script = config.compile_script(&[]).ok()??;
+    // With `hep_route = "none"` nothing is ever called.
+    let is_asked = config.hep.first_route() != HepRoute::None;
+    let entries = script.entries().iter().filter(|_| is_asked);
+    Some((file, entries.map(EntryPoint::name).collect()))
+}
+
+fn sinks_of(trace: &Trace) -> Vec<&str> {
+    trace.to.iter().map(|name| name.as_str()).collect()
 }
 
 /// Name and socket; one of them where they are the same.
@@ -124,6 +153,9 @@ fn accepted(config: &Config) -> Value {
             })
         })
         .collect();
+    let traces: Vec<_> = (config.traces.iter())
+        .map(|trace| json!({ "id": *trace.trace_id, "to": sinks_of(trace), "on": trace.on }))
+        .collect();
     json!({
         "ok": true,
         "node": config.node.name,
@@ -132,6 +164,10 @@ fn accepted(config: &Config) -> Value {
         "destinations": destinations,
         "groups": groups,
         "routes": config.routes.len(),
+        "script": script(config).map(|(file, entry_points)| {
+            json!({ "file": file, "entry_points": entry_points })
+        }),
+        "traces": traces,
         "http": config.http.listen.to_string(),
         "metrics": config.http.metrics.as_ref().map(|metrics| metrics.listen.to_string()),
         "notes": config.notes(),
