@@ -34,6 +34,7 @@ mod node;
 mod proxy;
 mod random;
 mod require;
+pub mod scene;
 mod silent_line;
 pub mod soak;
 pub mod traffic;
