@@ -1,0 +1,58 @@
+//! How much the tracker remembers, and for how long.
+
+use std::time::Duration;
+
+use super::record::{Kind, State};
+
+/// Bounds of a [`crate::call::Tracker`]. Times go by the clock of reception, so a wrong clock of an agent closes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Open legs. One more, and the one that would be closed soonest is evicted. Default 50,000: about 75 MB, or
+    /// 200 new calls a second of four minutes each.
+    pub max_legs: usize,
+    /// Legs of one call; a link to one more is withheld. Default 64.
+    pub max_legs_per_call: usize,
+    /// Registrations. Default 100,000: about 60 MB.
+    pub max_registrations: usize,
+    /// Names of agents; the rest share one. Default 10,000, as everywhere.
+    pub max_agents: usize,
+    /// Changes that wait to be taken; the oldest are dropped and counted. Default 10,000.
+    pub max_changes: usize,
+    /// How long a leg that is over is kept for what comes late. Default 35 s: transactions end after 32 s.
+    pub linger: Duration,
+    /// How long a call may ring without a word. Default 5 min: proxies give up after more than 3 (RFC 3261, Timer C).
+    pub setup_idle: Duration,
+    /// How long a call may go on without a word. Default 24 h: where nobody refreshes sessions, nothing is heard.
+    pub call_idle: Duration,
+    /// The same for anything but calls. Default 2 min; registrations are sessions of their own.
+    pub other_idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_legs: 50_000,
+            max_legs_per_call: 64,
+            max_registrations: 100_000,
+            max_agents: 10_000,
+            max_changes: 10_000,
+            linger: Duration::from_secs(35),
+            setup_idle: Duration::from_mins(5),
+            call_idle: Duration::from_hours(24),
+            other_idle: Duration::from_mins(2),
+        }
+    }
+}
+
+impl Limits {
+    /// How long a leg may be silent.
+    pub(super) fn patience(&self, kind: Kind, state: State) -> Duration {
+        match (kind, state) {
+            (_, state) if state.is_over() => self.linger,
+            (Kind::Call, State::InCall) => self.call_idle,
+            (Kind::Call, _) => self.setup_idle,
+            _ => self.other_idle,
+        }
+    }
+}
