@@ -4,6 +4,7 @@
 //! programs that want HEP embed `hepcat-net` and `hepcat-wire` instead.
 
 pub mod agents;
+pub mod call;
 pub mod capfile;
 mod cli;
 pub mod config;

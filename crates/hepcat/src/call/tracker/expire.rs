@@ -1,0 +1,193 @@
+//! Closing what is over, what is silent, and what there is no room for.
+
+use std::cmp::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use super::{MAX_CLOSED, Tracker, links};
+use crate::call::{
+    heard::TRANSACTION,
+    moment::Moment,
+    record::{Change, Closed, State},
+};
+
+/// A call with so many more calls due is looked at for eviction.
+const CANDIDATES: usize = 8;
+/// How often an open call is looked at.
+const LOOK: std::time::Duration = std::time::Duration::from_mins(5);
+/// How long a registration that is over is remembered.
+const REGISTRATION_LINGER: std::time::Duration = std::time::Duration::from_hours(1);
+
+/// When a call has to be looked at. The earliest is the greatest, as a heap wants it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Due {
+    pub(super) at: Moment,
+    pub(super) component: usize,
+    pub(super) generation: u32,
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.at, other.component, other.generation).cmp(&(
+            self.at,
+            self.component,
+            self.generation,
+        ))
+    }
+}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Tracker {
+    /// Closes what is over or was silent too long at `now`, by the clock of reception. What has to be told of it waits
+    /// in [`Self::take_changes`].
+    pub fn expire(&mut self, now: Moment) {
+        self.state.now = self.state.now.max(now);
+        while let Some(due) = self.state.due.peek().copied().filter(|due| due.at <= now) {
+            self.state.due.pop();
+            let Some(at) = self.due_of(due) else { continue };
+            if at <= now {
+                let closed = if self.is_over(due.component) {
+                    Closed::Over
+                } else {
+                    Closed::Idle
+                };
+                self.close(due.component, closed);
+                continue;
+            }
+            self.forget_transmissions(due.component, now);
+            self.look_at(due.component, at.min(now.after(LOOK)));
+        }
+        self.expire_aliases(now);
+        self.state.registrations.expire(now, REGISTRATION_LINGER);
+    }
+
+    /// When the call of `due` has to be closed if nothing more is heard; nothing where it is no more.
+    fn due_of(&self, due: Due) -> Option<Moment> {
+        let call = self.state.calls.get(due.component)?.as_ref()?;
+        if (call.generation, call.due) != (due.generation, due.at) {
+            return None;
+        }
+        self.state
+            .graph
+            .legs_of(due.component)
+            .iter()
+            .filter_map(|leg| self.leg(*leg))
+            .map(|leg| {
+                leg.last_received
+                    .after(self.limits.patience(leg.kind(), leg.state()))
+            })
+            .max()
+    }
+
+    fn is_over(&self, component: usize) -> bool {
+        let legs = self.state.graph.legs_of(component).iter();
+        legs.filter_map(|leg| self.leg(*leg))
+            .all(|leg| leg.state().is_over())
+    }
+
+    fn forget_transmissions(&mut self, component: usize, now: Moment) {
+        for leg in self.state.graph.legs_of(component) {
+            if let Some(leg) = self.state.legs.get_mut(*leg).and_then(Option::as_mut)
+                && leg.last_received.after(TRANSACTION) < now
+                && leg.state() == State::InCall
+            {
+                leg.forget_transmissions();
+            }
+        }
+    }
+
+    /// Makes room: of some that would be looked at soonest, closes the one that would be closed soonest.
+    pub(super) fn evict(&mut self) {
+        let mut candidates: Vec<(Moment, Due)> = Vec::with_capacity(CANDIDATES);
+        while candidates.len() < CANDIDATES {
+            let Some(due) = self.state.due.pop() else {
+                break;
+            };
+            if let Some(at) = self.due_of(due) {
+                candidates.push((at, due));
+            }
+        }
+        let soonest = candidates
+            .iter()
+            .min_by_key(|(at, _)| *at)
+            .map(|(_, due)| *due);
+        for (_, due) in candidates {
+            if Some(due) != soonest {
+                self.state.due.push(due);
+            }
+        }
+        if let Some(due) = soonest {
+            self.close(due.component, Closed::Evicted);
+        }
+    }
+
+    /// Closes every call, as at the end of a replay. Each is told of once more.
+    pub fn close_all(&mut self) {
+        let open: Vec<usize> = (0..self.state.calls.len()).collect();
+        for component in open {
+            let closed = if self.is_over(component) {
+                Closed::Over
+            } else {
+                Closed::Idle
+            };
+            self.close(component, closed);
+        }
+        self.state.due.clear();
+    }
+
+    fn close(&mut self, component: usize, closed: Closed) {
+        let Some(record) = self.call_record(component, Some(closed)) else {
+            return;
+        };
+        let counter = match closed {
+            Closed::Over => &mut self.state.counters.closed_over,
+            Closed::Idle => &mut self.state.counters.closed_idle,
+            Closed::Evicted => &mut self.state.counters.evicted,
+        };
+        *counter += 1;
+        self.supersede(component);
+        self.finish(Change::Call(Box::new(record)));
+        if let Some(slot) = self.state.calls.get_mut(component) {
+            *slot = None;
+        }
+        for number in self.state.graph.remove(component, self.state.now) {
+            self.forget_leg(number);
+        }
+    }
+
+    fn forget_leg(&mut self, number: usize) {
+        let Some(leg) = self.state.legs.get_mut(number).and_then(Option::take) else {
+            return;
+        };
+        self.index.open_legs -= 1;
+        self.index.legs.remove(&leg.key);
+        self.state.exchanges.remove(&leg.key);
+        for branch in &leg.branches {
+            if self.index.branches.get(branch) == Some(&number) {
+                self.index.branches.remove(branch);
+            }
+        }
+        for endpoint in leg.endpoints() {
+            let key = links::media_key(self.digest, endpoint.socket());
+            if let Some(legs) = self.index.media.get_mut(&key) {
+                legs.retain(|leg| *leg != number);
+                if legs.is_empty() {
+                    self.index.media.remove(&key);
+                }
+            }
+        }
+        if self.index.closed.insert(leg.key, ()).is_none() {
+            self.state.closed.push_back(leg.key);
+        }
+        if self.state.closed.len() > MAX_CLOSED
+            && let Some(oldest) = self.state.closed.pop_front()
+        {
+            self.index.closed.remove(&oldest);
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What is told of calls.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::Tracker;
+use crate::call::{
+    correlation::{Link, LinkStatus, Rule},
+    flag::{Flag, Flags},
+    leg::Context,
+    moment::Moment,
+    record::{CallId, CallRecord, Change, Closed, LegId, LegRecord, State},
+};
+
+impl Tracker {
+    /// What changed since it was asked last: calls that were closed, and the present state of open ones. What is told
+    /// under an id takes the place of what was told before.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        let mut changes: Vec<Change> = std::mem::take(&mut self.state.finished).into();
+        for (component, generation) in std::mem::take(&mut self.state.dirty) {
+            let call = self.state.calls.get_mut(component).and_then(Option::as_mut);
+            let Some(call) = call.filter(|call| call.generation == generation && call.dirty) else {
+                continue;
+            };
+            call.dirty = false;
+            self.supersede(component);
+            let record = self.call_record(component, None);
+            changes.extend(std::mem::take(&mut self.state.finished));
+            changes.extend(record.map(|record| Change::Call(Box::new(record))));
+        }
+        let now = self.state.now;
+        let registrations = self.state.registrations.take_changes(now);
+        changes.extend(registrations.map(|record| Change::Registration(Box::new(record))));
+        changes
+    }
+
+    /// The record of an open call as of now.
+    #[must_use]
+    pub fn call(&self, id: CallId) -> Option<CallRecord> {
+        let open = |(component, call): (usize, &Option<super::Call>)| {
+            call.as_ref()
+                .filter(|call| call.id == id)
+                .map(|_| component)
+        };
+        let component = self.state.calls.iter().enumerate().find_map(open)?;
+        self.call_record(component, None)
+    }
+
+    /// Retention removed messages up to `until`, by the clock of reception: calls that began before say so.
+    pub fn partition_removed(&mut self, until: Moment) {
+        for number in 0..self.state.legs.len() {
+            let leg = self.state.legs.get_mut(number).and_then(Option::as_mut);
+            if let Some(leg) = leg.filter(|leg| leg.first < until) {
+                leg.set_flag(Flag::PartitionRemoved);
+                self.touch(number);
+            }
+        }
+    }
+
+    /// Ids under which the call was told of before give way to its present one.
+    pub(super) fn supersede(&mut self, component: usize) {
+        let Some(call) = self.state.calls.get_mut(component).and_then(Option::as_mut) else {
+            return;
+        };
+        let by = call.id;
+        let told = std::mem::replace(&mut call.told, smallvec::smallvec![by]);
+        for id in told.into_iter().filter(|id| *id != by) {
+            self.finish(Change::Superseded { id, by });
+        }
+    }
+
+    pub(super) fn finish(&mut self, change: Change) {
+        if self.state.finished.len() >= self.limits.max_changes {
+            self.state.finished.pop_front();
+            self.state.counters.changes_dropped += 1;
+        }
+        self.state.finished.push_back(change);
+    }
+
+    pub(super) fn call_record(
+        &self,
+        component: usize,
+        closed: Option<Closed>,
+    ) -> Option<CallRecord> {
+        let call = self.state.calls.get(component)?.as_ref()?;
+        let mut legs: Vec<LegRecord> = self
+            .state
+            .graph
+            .legs_of(component)
+            .iter()
+            .filter_map(|number| self.leg(*number))
+            .map(|leg| {
+                let session = leg.registration;
+                leg.record(Context {
+                    agents: &self.state.agents,
+                    closed,
+                    registration: session
+                        .and_then(|session| self.state.registrations.id_of(session)),
+                })
+            })
+            .collect();
+        // The leg that gave the call its id is the first; the others by time.
+        legs.sort_by(|one, other| {
+            let rank = |leg: &LegRecord| (CallId::from(leg.id) != call.id, leg.started);
+            rank(one)
+                .cmp(&rank(other))
+                .then_with(|| one.call_id.cmp(&other.call_id))
+        });
+        let links = self.links_of(component, &legs);
+        Some(summary(call.id, legs, links, closed))
+    }
+
+    /// Links of the legs of a call, joined or not.
+    fn links_of(&self, component: usize, legs: &[LegRecord]) -> Vec<Link> {
+        let started: HashMap<LegId, (Moment, &str)> = legs
+            .iter()
+            .map(|leg| (leg.id, (leg.started, &*leg.call_id)))
+            .collect();
+        let place = |number: usize| {
+            let leg = self.leg(number)?;
+            let own = started.get(&leg.id).copied();
+            Some((own.unwrap_or((leg.first, &leg.call_id)), leg.id))
+        };
+        let mut links: Vec<Link> = Vec::new();
+        for group in self.state.graph.groups_of(component) {
+            let members = group.members().iter();
+            // Who is named is what the others point to; else who came first.
+            let anchor = members
+                .clone()
+                .filter_map(|member| {
+                    Some(((member.rule != Rule::Named, place(member.leg)?), member))
+                })
+                .min_by_key(|(rank, _)| *rank);
+            let Some((_, anchor)) = anchor else { continue };
+            let Some((_, to)) = place(anchor.leg) else {
+                continue;
+            };
+            for member in members.filter(|member| member.leg != anchor.leg) {
+                let Some((_, from)) = place(member.leg) else {
+                    continue;
+                };
+                let both_named = member.rule == Rule::Named && anchor.rule == Rule::Named;
+                let told = if member.rule == Rule::Named {
+                    anchor
+                } else {
+                    member
+                };
+                links.push(Link {
+                    from,
+                    to,
+                    rule: if both_named {
+                        Rule::Correlate
+                    } else {
+                        told.rule
+                    },
+                    header: told.header.clone(),
+                    confidence: member.confidence.min(anchor.confidence),
+                    value: group.text(member.key).into(),
+                    status: worse(member.status, anchor.status),
+                    key: member.key,
+                });
+            }
+        }
+        for (number, pair) in self.state.graph.pairs_of(component) {
+            let (Some(one), Some(other)) = (place(number), place(pair.other)) else {
+                continue;
+            };
+            links.push(Link {
+                from: one.max(other).1,
+                to: one.min(other).1,
+                rule: pair.rule,
+                header: None,
+                confidence: pair.confidence,
+                value: pair.value.clone(),
+                status: pair.status,
+                key: pair.key,
+            });
+        }
+        links.sort_unstable();
+        links.dedup();
+        links
+    }
+}
+
+/// Of a link's two ends, what keeps it from joining.
+fn worse(one: LinkStatus, other: LinkStatus) -> LinkStatus {
+    if one == LinkStatus::Joined {
+        other
+    } else {
+        one
+    }
+}
+
+fn summary(
+    id: CallId,
+    legs: Vec<LegRecord>,
+    links: Vec<Link>,
+    closed: Option<Closed>,
+) -> CallRecord {
+    let first = legs.first();
+    let going_on = legs
+        .iter()
+        .any(|leg| leg.state == State::InCall && leg.kind == first_kind(&legs));
+    let state = match first.map_or(State::Unknown, |leg| leg.state) {
+        _ if going_on => State::InCall,
+        state => state,
+    };
+    let started = legs.iter().map(|leg| leg.started).min().unwrap_or_default();
+    let answered = legs.iter().filter_map(|leg| leg.answered).min();
+    let all_over = legs.iter().all(|leg| leg.ended.is_some());
+    let ended = legs
+        .iter()
+        .filter_map(|leg| leg.ended)
+        .max()
+        .filter(|_| all_over || state.is_over());
+    let lapse = |from: Option<Moment>| -> Option<Duration> { ended?.since(from?) };
+    let mut agents: Vec<Box<str>> = legs
+        .iter()
+        .flat_map(|leg| leg.agents.iter().cloned())
+        .collect();
+    agents.sort_unstable();
+    agents.dedup();
+    CallRecord {
+        id,
+        kind: first_kind(&legs),
+        state,
+        started,
+        last: legs.iter().map(|leg| leg.last).max().unwrap_or_default(),
+        answered: first.and_then(|leg| leg.answered),
+        ended,
+        setup: first.and_then(|leg| leg.setup),
+        ring: first.and_then(|leg| leg.ring),
+        talk: lapse(answered),
+        duration: lapse(Some(started)),
+        released_by: first.and_then(|leg| leg.released_by),
+        final_code: first.and_then(|leg| leg.final_code),
+        final_phrase: first.and_then(|leg| leg.final_phrase.clone()),
+        reason: legs.iter().find_map(|leg| leg.reason.clone()),
+        from: first.map(|leg| leg.from.clone()).unwrap_or_default(),
+        to: first.map(|leg| leg.to.clone()).unwrap_or_default(),
+        codec: first.and_then(|leg| leg.codec.clone()),
+        messages: legs.iter().map(|leg| leg.messages).sum(),
+        retransmissions: legs.iter().map(|leg| leg.retransmissions).sum(),
+        duplicates: legs.iter().map(|leg| leg.duplicates).sum(),
+        flags: legs
+            .iter()
+            .fold(Flags::default(), |flags, leg| flags.union(leg.flags)),
+        agents,
+        links,
+        closed,
+        legs,
+    }
+}
+
+fn first_kind(legs: &[LegRecord]) -> crate::call::record::Kind {
+    legs.first()
+        .map_or(crate::call::record::Kind::Other, |leg| leg.kind)
+}

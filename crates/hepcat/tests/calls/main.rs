@@ -1,0 +1,10 @@
+//! Messages become calls: states, times, flags, links.
+
+mod attachments;
+mod correlation;
+mod feed;
+mod memory;
+mod order;
+mod registrations;
+mod scenes;
+mod states;
