@@ -19,6 +19,7 @@ mod digest;
 mod flag;
 mod headers;
 mod heard;
+pub mod ladder;
 mod leg;
 mod limits;
 mod method;
