@@ -171,9 +171,9 @@ pub struct ConnectionStatus {
 /// A sink and its half of the ledger.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SinkStatus {
-    /// Name of the destination, or `tail`.
+    /// Name of the destination, `tail` or `store`.
     pub name: String,
-    /// `destination` or `tail`.
+    /// `destination`, `tail` or `store`.
     pub kind: String,
     /// Frames that routes gave to this sink.
     pub offered: u64,

@@ -112,7 +112,11 @@ impl Config {
                 names.destination(one.name.as_str(), *one.version, one.socket.transport)
             });
         let groups = self.groups.iter().map(|group| group.name.as_str());
-        let names = groups.chain(["tail"]).fold(names, ScriptNames::group);
+        let store = self.store.enabled.then_some("store");
+        let names = groups
+            .chain(["tail"])
+            .chain(store)
+            .fold(names, ScriptNames::group);
         let traces = self.traces.iter().map(|trace| trace.trace_id.as_str());
         let names = traces.fold(names, ScriptNames::trace_id);
         match self.hep.first_route() {

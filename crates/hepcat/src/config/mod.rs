@@ -48,6 +48,7 @@ mod route;
 mod secret;
 mod socket;
 mod spool;
+mod store;
 mod trace;
 mod units;
 
@@ -75,6 +76,7 @@ pub(crate) use units::duration;
 
 pub use socket::{DESTINATION_PORT, Host, Socket, SocketError};
 pub use spool::{Spool, SpoolFsync, SpoolFull, SpoolMode};
+pub use store::StoreConfig;
 pub use trace::Trace;
 
 /// A whole configuration, checked: every reference in it holds.
@@ -101,6 +103,8 @@ pub struct Config {
     pub lua: Lua,
     /// `[[trace]]`, in the order of the file.
     pub traces: Vec<Trace>,
+    /// `[store]`.
+    pub store: StoreConfig,
     /// `[http]`.
     pub http: Http,
     /// `[unparsable]`.
@@ -143,8 +147,8 @@ impl Config {
         Ok(config)
     }
 
-    /// What runs without a file: HEP over UDP and TCP on port 9060 of every IPv4 address, no destination, the page
-    /// on 127.0.0.1:9080.
+    /// What runs without a file: HEP over UDP and TCP on port 9060 of every IPv4 address, no destination, a store in
+    /// the user's data directory, the page on 127.0.0.1:9080.
     #[must_use]
     pub fn builtin() -> Self {
         let listener = |transport| {
@@ -167,6 +171,7 @@ impl Config {
             routes: Vec::new(),
             lua: Lua::default(),
             traces: Vec::new(),
+            store: StoreConfig::default(),
             http: Http::default(),
             unparsable: UnparsableConfig::default(),
             shutdown: Shutdown::default(),
@@ -236,6 +241,9 @@ impl Config {
             traces: (root.tables("trace", Trace::read).into_iter())
                 .flatten()
                 .collect(),
+            store: root
+                .table("store", StoreConfig::read)
+                .unwrap_or_else(StoreConfig::absent),
             http: root.table("http", Http::read).unwrap_or_default(),
             unparsable: root
                 .table("unparsable", UnparsableConfig::read)

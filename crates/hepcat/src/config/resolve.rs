@@ -26,6 +26,7 @@ pub(super) fn check(config: &Config, unread: &[String], note: &mut dyn FnMut(Fau
     super::agents::check_subjects(&config.listeners, note);
     check_capture_ids(config, note);
     super::spool::check(config, note);
+    super::store::check(config, note);
 }
 
 /// Lets `0.0.0.0` and `[::]` be listeners on one port, where the second would take IPv4 as well.
@@ -107,11 +108,12 @@ fn check_routes(config: &Config, unread: &[String], note: &mut dyn FnMut(Fault))
         let name = match &**target {
             Target::Named(name) => name,
             Target::Tail => continue,
+            Target::Store if config.store.enabled => continue,
             Target::Store => {
-                let remedy = "name a destination, or \"tail\" for those who watch live";
+                let remedy = "add a table [store], or name a destination";
                 note(Fault::at(
                     target,
-                    "this version of hepcat has no store",
+                    "a route names the store, and there is none",
                     remedy,
                 ));
                 continue;

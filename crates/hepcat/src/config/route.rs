@@ -22,7 +22,7 @@ pub struct Route {
 pub enum Target {
     /// The destination or group of that name.
     Named(String),
-    /// The embedded store, which this version does not have: no checked configuration holds it.
+    /// The embedded store.
     Store,
     /// Whoever watches live.
     Tail,

@@ -85,11 +85,19 @@ fn a_destination_may_have_another_homer5_on_than_the_rest() {
 
 #[test]
 fn the_shipped_example_equals_the_defaults() {
+    let builtin = Config::builtin();
     let example = Config {
         file: None,
+        // A configuration keeps something only where it says so; one without a file does.
+        store: builtin.store.clone(),
         ..parse(EXAMPLE)
     };
-    assert_eq!(example, Config::builtin());
+    assert_eq!(example, builtin);
+    let kept = parse(
+        "[node]\ndata_dir = \"data\"\n[store]\n[[listener]]\nsocket = \"hep_udp:127.0.0.1:9060\"",
+    );
+    assert!(kept.store.is_same_as(&builtin.store));
+    assert!(!parse(EXAMPLE).store.enabled);
 }
 
 #[test]

@@ -5,9 +5,11 @@
 //! loopback, with a token.
 
 mod agents;
+mod asking;
 mod guard;
 mod health;
 mod live;
+mod messages;
 mod problem;
 mod server;
 mod status;

@@ -14,7 +14,7 @@ use axum::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::timeout::TimeoutLayer;
 
-use super::{agents, guard, health, live, status, traces};
+use super::{agents, guard, health, live, messages, status, traces};
 use crate::{
     config::{self, Secret},
     metrics,
@@ -153,8 +153,12 @@ fn page_routes(shared: Shared) -> Router {
             get(traces::capture).post(traces::switch_capture),
         )
         .layer(request_limit());
+    // Searches have a limit of their own.
     Router::new()
         .route("/api/v1/live", get(live::live))
+        .route("/api/v1/messages", get(messages::list))
+        .route("/api/v1/messages/{id}", get(messages::show))
+        .route("/api/v1/messages/{id}/frame", get(messages::frame))
         .merge(bounded)
         .layer(middleware::from_fn(guard::same_origin))
         .layer(middleware::from_fn(guard::loopback_host))

@@ -47,8 +47,9 @@ impl Node {
             let groups = running.groups.iter().map(Arc::clone);
             // Routes first, then the listeners: no frame of a new listener meets the old routes.
             let entries = running.listener_entries(&config);
-            let topology =
-                Topology::new(entries, routes, sinks, groups).with_clock(config.agents.clock);
+            let topology = Topology::new(entries, routes, sinks, groups)
+                .with_clock(config.agents.clock)
+                .with_store(self.store.clone());
             self.pipeline.ledger().limit(config.agents.limits);
             let traces =
                 (self.pipeline.tracer()).set(Timestamp::now(), |name| topology.named(name));

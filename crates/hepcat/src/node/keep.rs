@@ -1,12 +1,43 @@
 //! Opening what outlives the process, as far as the configuration wants that.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use super::convert::spelled;
 use crate::{
-    config::{Config, Fault},
+    config::{Config, Fault, StoreConfig},
+    sink::store::StoreSink,
     state::State,
 };
+
+/// The store, where the configuration wants one. Reading back its log takes a moment.
+pub(super) async fn open_store(config: &Config, faults: &mut Vec<Fault>) -> Option<Arc<StoreSink>> {
+    let data_dir = config.data_dir().filter(|_| config.store.enabled)?;
+    // Who has faults already does not run, and must not touch what is kept.
+    if !faults.is_empty() {
+        return None;
+    }
+    let directory = StoreConfig::directory(&data_dir);
+    let spec = config.store.clone();
+    let opened = tokio::task::spawn_blocking(move || StoreSink::open(&directory, &spec)).await;
+    let error: Box<dyn std::error::Error> = match opened {
+        Ok(Ok(store)) => return Some(Arc::new(store)),
+        Ok(Err(error)) => Box::new(error),
+        Err(error) => Box::new(error),
+    };
+    let remedy = "look who else uses the directory, and whether hepcat may write to it";
+    let message = format!("the store cannot be opened: {}", spelled(&*error));
+    faults.push(Fault::at(&data_dir, message, remedy));
+    None
+}
+
+/// A store goes on as it is for as long as the node runs.
+pub(super) fn check_store(config: &Config, running: &StoreConfig, faults: &mut Vec<Fault>) {
+    if !config.store.is_same_as(running) {
+        let message = "the store cannot change while the node runs";
+        let remedy = "write [store] as it was, or restart the node";
+        faults.push(Fault::at(config.store.mark(), message, remedy));
+    }
+}
 
 /// The state in the configured data directory, or state that ends with the process where none is wanted.
 /// What keeps it from being opened is a fault, and the rest of the configuration is looked at all the same.

@@ -38,7 +38,7 @@ use crate::{
     http::HttpSockets,
     pipeline::{Group, Pipeline, Topology},
     resolver::NameResolver,
-    sink::{SinkLedger, destination::DestinationSink, tail::Tail},
+    sink::{SinkLedger, destination::DestinationSink, store::StoreSink, tail::Tail},
     state::State,
 };
 
@@ -57,6 +57,9 @@ pub struct Node {
     /// Resolves the names of all destinations.
     resolver: Arc<NameResolver>,
     state: State,
+    /// What keeps frames, where the configuration wants that, and how it is configured.
+    store: Option<Arc<StoreSink>>,
+    store_spec: config::StoreConfig,
     running: Mutex<Running>,
     /// One reload or stop at a time.
     changing: tokio::sync::Mutex<()>,
@@ -135,8 +138,11 @@ impl Node {
     pub async fn start_with(config: Config, callbacks: Chain) -> Result<Arc<Self>, Faults> {
         let mut faults = Vec::new();
         let state = keep::open_state(&config, &mut faults).await;
+        let store = keep::open_store(&config, &mut faults).await;
         let node = Arc::new(Self {
             state,
+            store,
+            store_spec: config.store.clone(),
             pipeline: Arc::new(
                 Pipeline::new(
                     Arc::new(Tail::default()),
@@ -160,6 +166,7 @@ impl Node {
             keep::not_read(&node, &error, &mut faults);
         }
         if let Err(faults) = node.change_to(config, faults).await {
+            node.close_store().await;
             node.state.close().await;
             return Err(faults);
         }
@@ -176,6 +183,7 @@ impl Node {
     pub async fn reload(self: &Arc<Self>, config: Config) -> Result<(), Faults> {
         let mut faults = Vec::new();
         keep::check_directory(&config, self.state.directory(), &mut faults);
+        keep::check_store(&config, &self.store_spec, &mut faults);
         self.change_to(config, faults).await
     }
 
@@ -206,6 +214,7 @@ impl Node {
         };
         commit::stop_listeners(&listeners, limit.min(LISTENER_STOP_LIMIT)).await;
         let lost = commit::drain(&destinations, limit).await;
+        self.close_store().await;
         let ledger = self.status().ledger;
         self.keep_traces(&mut Vec::new()).await;
         // Nothing is asked any more: script workers end with the topology that they belong to.
@@ -225,6 +234,25 @@ impl Node {
             lost,
             unaccounted: ledger.unaccounted,
         }
+    }
+
+    /// Waits until everything that was taken in is kept.
+    async fn close_store(&self) {
+        let Some(store) = self.store.clone() else {
+            return;
+        };
+        if tokio::task::spawn_blocking(move || store.close())
+            .await
+            .is_err()
+        {
+            ::tracing::error!("the store was not closed");
+        }
+    }
+
+    /// What keeps frames, where the configuration wants that.
+    #[must_use]
+    pub fn store(&self) -> Option<&Arc<StoreSink>> {
+        self.store.as_ref()
     }
 
     /// Whether frames are taken in.

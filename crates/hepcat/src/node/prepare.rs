@@ -207,7 +207,8 @@ fn plan_http(spec: &config::Http, running: &Inventory) -> Result<Option<HttpServ
 pub(crate) fn sink_names(config: &Config) -> Vec<Arc<str>> {
     let destinations = config.destinations.iter().map(|one| one.name.as_str());
     let groups = config.groups.iter().map(|group| group.name.as_str());
-    let names = destinations.chain(groups).chain(["tail"]);
+    let store = config.store.enabled.then_some("store");
+    let names = destinations.chain(groups).chain(["tail"]).chain(store);
     names.map(Arc::from).collect()
 }
 
@@ -230,7 +231,7 @@ pub(crate) fn compile_routes(config: &Config, faults: &mut Vec<Fault>) -> Routes
     Routes::new(routes, default_sinks(config))
 }
 
-/// Where a message goes that no route fits: every destination that is in no group, and every group.
+/// Where a message goes that no route fits: every destination that is in no group, every group, and the store.
 fn default_sinks(config: &Config) -> SinkSet {
     let grouped = |name: &str| {
         let mut groups = config.groups.iter();
@@ -241,27 +242,34 @@ fn default_sinks(config: &Config) -> SinkSet {
         .enumerate()
         .filter_map(|(at, one)| (!grouped(&one.name)).then_some(at));
     let groups = (config.destinations.len()..).take(config.groups.len());
-    let positions = ungrouped.chain(groups);
+    let store = config.store.enabled.then_some(tail_position(config) + 1);
+    let positions = ungrouped.chain(groups).chain(store);
     positions
         .filter_map(|at| u16::try_from(at).ok())
         .map(SinkId)
         .collect()
 }
 
-/// The sink that a route names: a destination by its position, groups after the last of them, then the tail.
+/// The number after the last group.
+fn tail_position(config: &Config) -> usize {
+    config.destinations.len() + config.groups.len()
+}
+
+/// The sink that a route names: a destination by its position, groups after the last of them, then the tail, then
+/// the store.
 fn sink_id(config: &Config, target: &Marked<Target>) -> Result<SinkId, Fault> {
     let destinations = config.destinations.iter().map(|one| &one.name);
     let mut names = destinations.chain(config.groups.iter().map(|group| &group.name));
     let position = match &**target {
         Target::Named(name) => names.position(|known| **known == *name),
-        Target::Tail => Some(config.destinations.len() + config.groups.len()),
-        Target::Store => None,
+        Target::Tail => Some(tail_position(config)),
+        Target::Store => Some(tail_position(config) + 1),
     };
     position
         .and_then(|at| u16::try_from(at).ok())
         .map(SinkId)
         .ok_or_else(|| {
             let remedy = "name a destination, or \"tail\" for those who watch live";
-            Fault::at(target, "this version of hepcat has no store", remedy)
+            Fault::at(target, "a route names no sink", remedy)
         })
 }

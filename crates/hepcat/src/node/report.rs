@@ -41,6 +41,10 @@ impl Node {
             "tail",
             &self.pipeline.tail().ledger(),
         ));
+        if let Some(store) = &self.store {
+            let ledger = store.ledger();
+            sinks.push(SinkStatus::new("store".to_owned(), "store", &ledger));
+        }
         let intake = ledger.total();
         let open_sinks: u64 = sinks.iter().map(|sink| sink.unaccounted).sum();
         Status {

@@ -1,17 +1,18 @@
 //! Handing one batch's frames to sinks: each sink gets its frames in order, in one go.
 
-use std::{net::IpAddr, time::UNIX_EPOCH};
+use std::{net::IpAddr, sync::Arc, time::UNIX_EPOCH};
 
 use bytes::Bytes;
-use hepcat_net::{Envelope, Transport};
+use hepcat_net::{Arrival, Envelope, Transport};
 use hepcat_sip::Scan;
 use hepcat_wire::{ChunkType, EncodeError, Message, Rewrite, Target, Version, convert, trim_nul};
 
-use super::{GroupEntry, Topology, group::Choice, rendezvous::Key};
+use super::{GroupEntry, Topology, group::Choice, rendezvous::Key, scripts::Labels};
 use crate::{
     config::{self, KeyPolicy},
     query::MessageView,
     route::{SinkId, SinkSet},
+    sink::store::Item,
 };
 
 /// What a destination wants of a frame. Destinations that want the same share one copy.
@@ -135,6 +136,8 @@ pub(super) struct Staging {
     choices: Vec<Choice>,
     /// Where groups have put the message being staged.
     placed: SinkSet,
+    /// What is to be kept.
+    kept: Vec<Item>,
 }
 
 #[derive(Debug, Default)]
@@ -185,7 +188,24 @@ impl Staging {
                 }
                 self.place(message, topology, target - direct, entry, targets);
             }
-            // The tail has the number after the last group, and is not staged for.
+            // Tail and store have the numbers after the last group: the tail is not staged for, the store by `keep`.
+        }
+    }
+
+    /// Stages one frame for the store, with what a script wrote on it.
+    pub(super) fn keep(
+        &mut self,
+        arrival: &Arrival,
+        topology: &Topology,
+        labels: Option<&Arc<Labels>>,
+    ) {
+        if topology.store().is_some() {
+            self.kept.push(Item {
+                arrival: arrival.clone(),
+                listener: topology.shared_listener_name(arrival),
+                labels: labels.cloned(),
+                clock: topology.clock(),
+            });
         }
     }
 
@@ -296,6 +316,9 @@ impl Staging {
             entry.group.end(choice);
         }
         for waits in [false, true] {
+            if waits && let Some(store) = topology.store() {
+                store.offer(&mut self.kept).await;
+            }
             for (entry, staged) in topology.sinks().iter().zip(&mut self.sinks) {
                 let Staged {
                     frames,

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     agents::Guard,
     query::MessageView,
-    route::{Decision, Verdict},
+    route::{Decision, SinkSet, Verdict},
     sink::tail::Tail,
     tracer::{TraceCopy, Tracer},
 };
@@ -207,6 +207,9 @@ impl Pipeline {
             if watched && !matches!(outcome, Outcome::Refused(_)) {
                 self.tail.offer(arrival, &capture);
             }
+            if outcome == Outcome::Routed && is_kept(topology, &capture, &desk.verdict.sinks) {
+                desk.staging.keep(arrival, topology, None);
+            }
             desk.outcomes.push(outcome);
         }
     }
@@ -306,6 +309,14 @@ impl Handler for Pipeline {
             Some(entry) if !entry.guard.certified(origin) => Err(Refused::Certificate.label()),
             _ => Ok(()),
         }
+    }
+}
+
+/// Whether a frame that is routed goes into the store: what did not decode goes there without asking a route.
+pub(super) fn is_kept(topology: &Topology, capture: &Capture<'_>, sinks: &SinkSet) -> bool {
+    match capture {
+        Capture::Message(_) => topology.keeps(sinks),
+        Capture::Unparsable(_) => topology.store().is_some(),
     }
 }
 

@@ -10,7 +10,7 @@ use hepcat_wire::trim_nul;
 use super::{
     Capture, Topology,
     capture::Inflated,
-    intake::{Desk, Pipeline},
+    intake::{Desk, Pipeline, is_kept},
     ledger::{Outcome, Skipped},
     scripts::{Answer, Extras, NotSent, Ruling, Scripts, Task},
 };
@@ -120,6 +120,17 @@ impl Pipeline {
                 self.tail()
                     .offer_labelled(arrival, &capture, labels.as_ref());
             }
+            // What a script captures is kept whatever becomes of it otherwise.
+            let captured = labels.is_some() && !matches!(outcome, Outcome::Refused(_));
+            let sinks = desk.scripted.sinks_of(index, &ruling);
+            let routed = outcome == Outcome::Routed
+                && sinks.map_or_else(
+                    || is_kept(topology, &capture, &SinkSet::new()),
+                    |sinks| is_kept(topology, &capture, sinks),
+                );
+            if captured || routed {
+                desk.staging.keep(arrival, topology, labels.as_ref());
+            }
             desk.outcomes.push(outcome);
         }
     }
@@ -225,17 +236,32 @@ fn stage(
     desk: &mut Desk,
 ) -> Outcome {
     let plan = desk.scripted.plans.get(index);
-    let sinks = match (ruling, plan) {
+    match (ruling, plan) {
         (Ruling::Drop, _) => return Outcome::Skipped(Skipped::Script),
-        (Ruling::Sinks(sinks), _) => sinks,
+        (Ruling::Sinks(_), _) => {}
         (Ruling::Route, Some(plan)) => {
             if let Decision::Skip(_) = plan.decision {
                 return Outcome::Skipped(Skipped::Route);
             }
-            &plan.sinks
         }
         (Ruling::Route, None) => return Outcome::Skipped(Skipped::Route),
-    };
-    desk.staging.stage(message, topology, sinks);
+    }
+    let Desk {
+        scripted, staging, ..
+    } = desk;
+    if let Some(sinks) = scripted.sinks_of(index, ruling) {
+        staging.stage(message, topology, sinks);
+    }
     Outcome::Routed
+}
+
+impl ScriptDesk {
+    /// Where a message goes that is routed.
+    fn sinks_of<'a>(&'a self, index: usize, ruling: &'a Ruling) -> Option<&'a SinkSet> {
+        match ruling {
+            Ruling::Drop => None,
+            Ruling::Sinks(sinks) => Some(sinks),
+            Ruling::Route => self.plans.get(index).map(|plan| &plan.sinks),
+        }
+    }
 }

@@ -9,8 +9,8 @@ use super::{Form, Group, GroupEntry, scripts::Scripts};
 use crate::{
     agents::{ClockBounds, Guard},
     config::GroupKind,
-    route::{Routes, SinkId},
-    sink::destination::DestinationSink,
+    route::{Routes, SinkId, SinkSet},
+    sink::{destination::DestinationSink, store::StoreSink},
     tracer::TraceSet,
 };
 
@@ -47,6 +47,7 @@ pub struct Topology {
     scripts: Option<Arc<Scripts>>,
     traces: TraceSet,
     clock: ClockBounds,
+    store: Option<Arc<StoreSink>>,
 }
 
 impl Topology {
@@ -90,7 +91,34 @@ impl Topology {
             scripts: None,
             clock: ClockBounds::default(),
             traces: TraceSet::default(),
+            store: None,
         }
+    }
+
+    /// The same with a store, which routes know by [`store_id`](Self::store_id).
+    #[must_use]
+    pub fn with_store(mut self, store: Option<Arc<StoreSink>>) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// The store, where there is one.
+    #[must_use]
+    pub fn store(&self) -> Option<&Arc<StoreSink>> {
+        self.store.as_ref()
+    }
+
+    /// The number by which routes know the store: after the last group and the tail.
+    #[must_use]
+    pub fn store_id(&self) -> Option<SinkId> {
+        let position = self.sinks.len() + self.groups.len() + 1;
+        u16::try_from(position).ok().map(SinkId)
+    }
+
+    /// Whether frames for these sinks are kept.
+    #[must_use]
+    pub fn keeps(&self, sinks: &SinkSet) -> bool {
+        self.store.is_some() && self.store_id().is_some_and(|store| sinks.contains(store))
     }
 
     /// The same with these traces, which know its sinks by their numbers.
@@ -159,6 +187,14 @@ impl Topology {
     #[must_use]
     pub fn listener(&self, id: ListenerId) -> Option<&ListenerEntry> {
         self.listeners.get(usize::from(id.0))
+    }
+
+    /// The same as a name to keep.
+    #[must_use]
+    pub fn shared_listener_name(&self, arrival: &Arrival) -> Arc<str> {
+        origin(arrival)
+            .and_then(|origin| self.listener(origin.listener))
+            .map_or_else(|| "".into(), |listener| Arc::clone(&listener.name))
     }
 
     /// Name of the listener that received `arrival`.

@@ -135,6 +135,12 @@ impl RowWriter {
         self.rows.is_empty()
     }
 
+    /// Whether they should be taken before more is added.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.rows.is_full()
+    }
+
     /// The rows so far; the next begin a new batch.
     #[must_use]
     pub fn take(&mut self) -> RowBatchBuilder {

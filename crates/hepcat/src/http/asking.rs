@@ -1,0 +1,50 @@
+//! Asking the store from a request: beside the runtime, and no longer than somebody waits for the answer.
+
+use axum::http::StatusCode;
+use hepcat_store::{Cancel, SearchError, Store};
+
+use super::{problem::Problem, server::Shared};
+
+/// Ends the search when nobody waits for it any more.
+struct CancelOnDrop(Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Asks the store. `cancel` is what `ask` ends by when the client goes.
+///
+/// # Errors
+/// Where there is no store, and what the search ended with.
+pub(super) async fn ask<T: Send + 'static>(
+    shared: &Shared,
+    cancel: Cancel,
+    ask: impl FnOnce(&Store) -> Result<T, SearchError> + Send + 'static,
+) -> Result<T, Problem> {
+    let Some(sink) = shared.node.store() else {
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "/problems/no-store",
+            "nothing is kept",
+            "this node has no store: add a table [store] to its configuration",
+        ));
+    };
+    let store = std::sync::Arc::clone(sink.store());
+    let _waiting = CancelOnDrop(cancel);
+    match tokio::task::spawn_blocking(move || ask(&store)).await {
+        Ok(answer) => Ok(answer?),
+        Err(_panic) => Err(Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "/problems/search",
+            "search not finished",
+            "the search ended by a defect of ours; the log says more",
+        )),
+    }
+}
+
+/// A request that cannot be understood.
+pub(super) fn faulty(title: &'static str, detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "/problems/query", title, detail)
+}

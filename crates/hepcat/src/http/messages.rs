@@ -1,0 +1,145 @@
+//! `GET /api/v1/messages`, `GET /api/v1/messages/{id}` and `…/frame`: what the store keeps.
+
+use std::ops::Range;
+
+use axum::{
+    Json,
+    extract::{Path, Query as Parameters, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use hepcat_store::{Cursor, RowId, SearchError};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{asking, problem::Problem, server::Shared};
+use crate::{
+    query::Query,
+    render::Contents,
+    search::{self, MessageSearch, StoredMessage},
+};
+
+/// Messages on one page where nobody says how many.
+const PAGE: u64 = 200;
+/// Messages on one page at most; what follows has a cursor.
+const LARGEST_PAGE: u64 = 10_000;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct SearchParameters {
+    /// Which messages, in the query language; all of them when absent.
+    #[serde(default)]
+    q: String,
+    /// Only what has this time or a later one (RFC 3339).
+    from: Option<Timestamp>,
+    /// Only what is earlier than this.
+    to: Option<Timestamp>,
+    /// How many.
+    limit: Option<u64>,
+    /// Where the page before ended.
+    cursor: Option<String>,
+    /// Whether payloads and chunks are left out.
+    #[serde(default)]
+    brief: bool,
+}
+
+pub(super) async fn list(
+    State(shared): State<Shared>,
+    Parameters(parameters): Parameters<SearchParameters>,
+) -> Response {
+    match find(&shared, parameters).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response, Problem> {
+    let query = Query::parse(&parameters.q)
+        .map_err(|error| asking::faulty("query not understood", error.to_string()))?;
+    let cursor = match &parameters.cursor {
+        Some(text) => Some(text.parse::<Cursor>().map_err(|error| {
+            asking::faulty("cursor not understood", format!("`{text}` is {error}"))
+        })?),
+        None => None,
+    };
+    let clock = shared.node.pipeline().topology().clock();
+    let mut search = MessageSearch::new(query);
+    search.time = range(parameters.from, parameters.to);
+    search.limit = parameters.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
+    search.after = cursor;
+    search.clock = clock;
+    let contents = if parameters.brief {
+        Contents::ALL.digest(false).payload(false).chunks(false)
+    } else {
+        Contents::ALL.digest(false)
+    };
+    let cancel = search.cancel.clone();
+    let answer = asking::ask(shared, cancel, move |store| {
+        let page = search::messages(store, &search)?;
+        let messages = page.messages.iter();
+        Ok(json!({
+            "messages": messages.map(|one| one.json(clock, contents)).collect::<Vec<_>>(),
+            "next": page.next.map(|cursor| cursor.to_string()),
+            "ended_by": page.ended_by.map(|error| error.to_string()),
+            "unreadable": page.report.unreadable,
+        }))
+    });
+    Ok(Json(answer.await?).into_response())
+}
+
+pub(super) async fn show(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
+    let clock = shared.node.pipeline().topology().clock();
+    match one(&shared, &id).await {
+        Ok(message) => Json(message.json(clock, Contents::ALL)).into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// The octets as they were received, with keys blank.
+pub(super) async fn frame(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
+    match one(&shared, &id).await {
+        Ok(message) => {
+            let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
+            (kind, message.frame().to_vec()).into_response()
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn one(shared: &Shared, id: &str) -> Result<StoredMessage, Problem> {
+    let number = id
+        .parse()
+        .map_err(|_| asking::faulty("id not understood", format!("`{id}` is no number")))?;
+    let found = asking::ask(shared, hepcat_store::Cancel::default(), move |store| {
+        search::message(store, RowId::from_number(number))
+    });
+    found.await?.ok_or_else(|| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "/problems/no-message",
+            "no such message",
+            format!("nothing is kept under {id}: retention may have removed it"),
+        )
+    })
+}
+
+/// Times in microseconds.
+fn range(from: Option<Timestamp>, to: Option<Timestamp>) -> Range<i64> {
+    let micros = |time: Timestamp| time.as_microsecond();
+    from.map_or(i64::MIN, micros)..to.map_or(i64::MAX, micros)
+}
+
+impl From<SearchError> for Problem {
+    fn from(error: SearchError) -> Self {
+        let status = match error {
+            SearchError::Deadline => StatusCode::REQUEST_TIMEOUT,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(
+            status,
+            "/problems/search",
+            "search not finished",
+            error.to_string(),
+        )
+    }
+}

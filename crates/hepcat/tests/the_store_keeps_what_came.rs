@@ -1,0 +1,132 @@
+//! A node with a store: what came is found again, at once and after the next start.
+
+use hepcat_testkit::{FakeAgent, NodeProcess, frame};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const HEPCAT: &str = env!("CARGO_BIN_EXE_hepcat");
+
+fn config(directory: &TempDir, more: &str) -> String {
+    format!(
+        r#"
+[node]
+data_dir = {:?}
+[store]
+[http]
+listen = "127.0.0.1:0"
+[[listener]]
+name = "udp"
+socket = "hep_udp:127.0.0.1:0"
+[[listener]]
+name = "tcp"
+socket = "hep_tcp:127.0.0.1:0"
+{more}"#,
+        directory.path()
+    )
+}
+
+fn search(node: &NodeProcess, query: &str) -> Value {
+    let (status, body) = node.get(&format!("/api/v1/messages?{query}"));
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).expect("JSON")
+}
+
+fn call_ids(answer: &Value) -> Vec<String> {
+    let messages = answer["messages"].as_array().expect("messages");
+    let call_id = |message: &Value| message["sip"]["call_id"].as_str().map(str::to_owned);
+    messages.iter().filter_map(call_id).collect()
+}
+
+fn wait_for_kept(node: &NodeProcess, frames: u64) -> Value {
+    node.wait_for_status("everything is kept", |status| {
+        let sinks = status["sinks"].as_array().expect("sinks");
+        let store = sinks.iter().find(|sink| sink["name"] == "store");
+        store.is_some_and(|store| store["delivered"] == frames)
+    })
+}
+
+#[test]
+fn what_came_is_found_newest_first_page_by_page_and_after_a_restart() {
+    let directory = TempDir::new().expect("a directory");
+    let mut node = NodeProcess::start(HEPCAT, &config(&directory, ""));
+    let mut agent = FakeAgent::tcp(node.listener("tcp"));
+    for number in 0..5 {
+        agent.send(&frame::sip_v3(frame::sip_options(&format!(
+            "{number}@kept"
+        ))));
+    }
+    wait_for_kept(&node, 5);
+    let all = search(&node, "");
+    let expected: Vec<_> = (0..5)
+        .rev()
+        .map(|number| format!("{number}@kept"))
+        .collect();
+    assert_eq!(call_ids(&all), expected);
+    assert_eq!(all["next"], Value::Null);
+
+    let first = search(&node, "limit=2");
+    assert_eq!(call_ids(&first), expected[..2]);
+    let next = first["next"].as_str().expect("there is more");
+    let second = search(&node, &format!("limit=2&cursor={next}"));
+    assert_eq!(call_ids(&second), expected[2..4]);
+
+    let one = search(&node, "q=call_id:3@kept");
+    assert_eq!(call_ids(&one), ["3@kept"]);
+    let id = one["messages"][0]["id"].as_str().expect("an id");
+    let (status, body) = node.get(&format!("/api/v1/messages/{id}"));
+    assert_eq!(status, 200);
+    let shown: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(shown["sip"]["call_id"], "3@kept");
+    assert_eq!(node.get("/api/v1/messages/1").0, 404);
+    assert_eq!(node.get("/api/v1/messages/x").0, 400);
+    assert_eq!(node.get("/api/v1/messages?cursor=x").0, 400);
+
+    node.terminate();
+    assert!(node.wait_for_exit().success());
+    let node = NodeProcess::start(HEPCAT, &config(&directory, ""));
+    assert_eq!(call_ids(&search(&node, "")), expected);
+}
+
+#[test]
+fn routes_say_what_is_kept_and_what_does_not_decode_is_kept_in_any_case() {
+    let directory = TempDir::new().expect("a directory");
+    let routes = r#"
+[[route]]
+when = "call_id:kept*"
+to = ["store"]
+[[route]]
+when = "call_id:watched*"
+to = ["tail"]
+[[route]]
+to = []
+"#;
+    let node = NodeProcess::start(HEPCAT, &config(&directory, routes));
+    let mut agent = FakeAgent::udp(node.listener("udp"));
+    for call_id in ["watched@a", "skipped@a", "kept@a"] {
+        agent.send(&frame::sip_v3(frame::sip_options(call_id)));
+    }
+    agent.send(b"HEP3\x00\x0cbroken");
+    wait_for_kept(&node, 2);
+    let all = search(&node, "");
+    assert_eq!(call_ids(&all), ["kept@a"]);
+    let broken = search(&node, "q=type:unparsable");
+    assert_eq!(broken["messages"].as_array().map(Vec::len), Some(1));
+    assert!(broken["messages"][0]["error"]["reason"].is_string());
+}
+
+#[test]
+fn a_second_node_on_the_same_directory_is_refused() {
+    let directory = TempDir::new().expect("a directory");
+    let first = NodeProcess::start(HEPCAT, &config(&directory, ""));
+    let file = directory.path().join("second.toml");
+    std::fs::write(&file, config(&directory, "")).expect("a file");
+    let second = std::process::Command::new(HEPCAT)
+        .args(["run", "-c"])
+        .arg(&file)
+        .output()
+        .expect("it runs");
+    assert_eq!(second.status.code(), Some(78));
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains("another running node"), "{said}");
+    drop(first);
+}
