@@ -57,7 +57,7 @@ impl Vm {
             let given = names
                 .named_hep_route()
                 .filter(|_| entry == EntryPoint::HepRoute);
-            let name = given.unwrap_or(entry.name());
+            let name = given.unwrap_or_else(|| entry.name());
             self.entries[entry.index()] = match globals.raw_get(name)? {
                 Value::Nil if given.is_some() => {
                     return Err(mlua::Error::runtime(format!(
