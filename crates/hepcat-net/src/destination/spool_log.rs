@@ -19,9 +19,17 @@ pub(super) struct SpoolLog {
     told: bool,
     last_line: Option<Instant>,
     replay: Option<Replay>,
-    failing: bool,
-    last_failure: Option<Instant>,
+    writes: Writes,
+    last_sync_failure: Option<Instant>,
     last_damage: Option<Instant>,
+}
+
+/// What the log says about writes that fail.
+#[derive(Debug, Default)]
+struct Writes {
+    /// That they do.
+    told: bool,
+    last_line: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,35 +63,51 @@ impl SpoolLog {
             told: false,
             last_line: None,
             replay: None,
-            failing: false,
-            last_failure: None,
+            writes: Writes::default(),
+            last_sync_failure: None,
             last_damage: None,
         }
     }
 
     /// Compares with what was told last.
     pub(super) fn look(&mut self, now: Instant, takes: bool, spooling: &Spooling) -> Option<Line> {
-        let stage = match (spooling.spooled, takes) {
+        let Spooling {
+            spooled, unread, ..
+        } = *spooling;
+        let stage = match (spooled, takes) {
             (0, _) => Stage::Idle,
             (_, false) => Stage::Filling,
             // What is on disk and in memory as well is no backlog.
-            (_, true) if spooling.unread == 0 && self.stage == Stage::Idle => Stage::Idle,
+            (_, true) if unread == 0 && self.stage == Stage::Idle => Stage::Idle,
             (_, true) => Stage::Replaying,
         };
+        self.enter(now, stage, spooled, spooling.counters.replayed)
+    }
+
+    /// `done` is how many frames were replayed since the start.
+    fn enter(&mut self, now: Instant, stage: Stage, spooled: u64, done: u64) -> Option<Line> {
         let due = self
             .last_line
             .is_none_or(|last| now.duration_since(last) >= PERIOD);
-        let done = spooling.counters.replayed;
         if stage == self.stage {
-            if stage != Stage::Replaying || !due {
+            let news = match stage {
+                Stage::Idle => false,
+                // It began too soon after another to be told.
+                Stage::Filling => !self.told,
+                Stage::Replaying => true,
+            };
+            if !news || !due {
                 return None;
             }
             self.last_line = Some(now);
             self.told = true;
+            if stage == Stage::Filling {
+                return Some(Line::Filling);
+            }
             let replay = self.replay.as_ref();
             return Some(Line::Replaying {
                 replayed: replay.map_or(0, |replay| done - replay.before),
-                left: spooling.spooled,
+                left: spooled,
             });
         }
         self.stage = stage;
@@ -97,12 +121,12 @@ impl SpoolLog {
                 })
             }
             Stage::Filling => {
-                if !due {
-                    return None;
-                }
-                self.last_line = Some(now);
-                self.told = true;
-                Some(Line::Filling)
+                // Where this is not told, because the link flaps, its end is not either, unless it lasts.
+                self.told = due;
+                due.then(|| {
+                    self.last_line = Some(now);
+                    Line::Filling
+                })
             }
             Stage::Replaying => {
                 self.replay = Some(Replay {
@@ -114,9 +138,7 @@ impl SpoolLog {
                 }
                 self.last_line = Some(now);
                 self.told = true;
-                Some(Line::Begins {
-                    frames: spooling.spooled,
-                })
+                Some(Line::Begins { frames: spooled })
             }
         }
     }
@@ -136,8 +158,7 @@ impl SpoolLog {
     }
 
     pub(super) fn write_failed(&mut self, error: &io::Error) {
-        let began = !std::mem::replace(&mut self.failing, true);
-        if began && due(&mut self.last_failure) {
+        if self.writes.fail(Instant::now()) {
             tracing::error!(
                 destination = self.destination,
                 %error,
@@ -147,13 +168,13 @@ impl SpoolLog {
     }
 
     pub(super) fn writes_again(&mut self) {
-        if std::mem::take(&mut self.failing) {
+        if self.writes.work() {
             tracing::info!(destination = self.destination, "spool can be written again");
         }
     }
 
     pub(super) fn sync_failed(&mut self, error: &io::Error) {
-        if due(&mut self.last_failure) {
+        if due(&mut self.last_sync_failure) {
             tracing::error!(destination = self.destination, %error, "spool file not synced");
         }
     }
@@ -175,6 +196,27 @@ impl SpoolLog {
     }
 }
 
+impl Writes {
+    /// One failed. Whether to say so.
+    fn fail(&mut self, now: Instant) -> bool {
+        // One that began too soon after another to be told is told when it lasts.
+        let due = self
+            .last_line
+            .is_none_or(|last| now.duration_since(last) >= PERIOD);
+        if self.told || !due {
+            return false;
+        }
+        self.told = true;
+        self.last_line = Some(now);
+        true
+    }
+
+    /// One succeeded. Whether to say that they do again: only where it was said that they do not.
+    fn work(&mut self) -> bool {
+        std::mem::take(&mut self.told)
+    }
+}
+
 /// Whether a line may be written again, and if so notes that it is.
 fn due(last: &mut Option<Instant>) -> bool {
     let now = Instant::now();
@@ -183,4 +225,80 @@ fn due(last: &mut Option<Instant>) -> bool {
         *last = Some(now);
     }
     due
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_link_that_flaps_beside_a_backlog_costs_a_few_lines_a_minute() {
+        let start = Instant::now();
+        let mut log = SpoolLog::new("homer");
+        let mut lines = Vec::new();
+        let stages = [Stage::Filling, Stage::Replaying];
+        for second in 0..600_u32 {
+            let stage = stages[second as usize % 2];
+            lines.extend(log.enter(start + SECOND * second, stage, 1000, second.into()));
+        }
+        assert!(lines.len() <= 2 * 10, "{} lines: {lines:?}", lines.len());
+        assert!(lines.len() >= 10, "{lines:?}");
+    }
+
+    #[test]
+    fn a_backlog_is_told_from_its_beginning_to_its_end() {
+        let start = Instant::now();
+        let mut log = SpoolLog::new("homer");
+        let mut lines = Vec::new();
+        let course = [
+            (0, Stage::Filling, 10, 0),
+            (5, Stage::Replaying, 10_000, 0),
+            (10, Stage::Replaying, 9000, 1000),
+            (66, Stage::Replaying, 4000, 6000),
+            (90, Stage::Idle, 0, 10_000),
+            (91, Stage::Filling, 10, 10_000),
+            (92, Stage::Replaying, 10, 10_000),
+            (93, Stage::Idle, 0, 10_010),
+            (94, Stage::Filling, 10, 10_010),
+            (200, Stage::Filling, 5000, 10_010),
+        ];
+        for (second, stage, spooled, done) in course {
+            lines.extend(log.enter(start + SECOND * second, stage, spooled, done));
+        }
+        assert!(
+            matches!(
+                lines[..],
+                [
+                    Line::Filling,
+                    Line::Begins { frames: 10_000 },
+                    Line::Replaying {
+                        replayed: 6000,
+                        left: 4000
+                    },
+                    Line::Drained { frames: 10_000, .. },
+                    Line::Filling,
+                ]
+            ),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn a_disk_that_fails_now_and_then_costs_two_lines_a_minute() {
+        let start = Instant::now();
+        let mut writes = Writes::default();
+        let mut lines = 0;
+        for tenth in 0..6000_u32 {
+            let now = start + SECOND / 10 * tenth;
+            lines += match tenth % 2 {
+                0 => u32::from(writes.fail(now)) + u32::from(writes.fail(now)),
+                _ => u32::from(writes.work()) + u32::from(writes.work()),
+            };
+        }
+        assert_eq!(lines, 20);
+        assert!(!writes.fail(start + SECOND * 595), "too soon");
+        assert!(writes.fail(start + SECOND * 700), "it lasts");
+    }
 }
