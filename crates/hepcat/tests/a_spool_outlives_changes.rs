@@ -1,6 +1,6 @@
 //! What a spool holds outlives the node, a change of its destination, and its destination's removal.
 
-use std::{net::SocketAddr, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
 
 use hepcat_testkit::{
     FakeAgent, FakeCollector, NodeProcess,
@@ -65,6 +65,15 @@ fn wait_for_spooled(node: &NodeProcess, frames: u64) -> Value {
     status
 }
 
+fn doctor(node: &NodeProcess) -> String {
+    let output = assert_cmd::Command::new(HEPCAT)
+        .args(["doctor", "--node"])
+        .arg(format!("http://{}", node.http_address()))
+        .output()
+        .expect("the doctor runs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 #[test]
 fn an_orderly_end_keeps_what_was_not_delivered_for_the_next_start() {
     let home = tempfile::tempdir().expect("a directory");
@@ -73,12 +82,7 @@ fn an_orderly_end_keeps_what_was_not_delivered_for_the_next_start() {
     let mut node = NodeProcess::start(HEPCAT, &text);
     send(&node, 0..200);
     wait_for_spooled(&node, 200);
-    let doctor = assert_cmd::Command::new(HEPCAT)
-        .args(["doctor", "--node"])
-        .arg(format!("http://{}", node.http_address()))
-        .output()
-        .expect("the doctor runs");
-    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    let said = doctor(&node);
     assert!(said.contains("200 frames on disk are kept"), "{said}");
     node.terminate();
     assert!(node.wait_for_exit().success(), "{}", node.output());
@@ -161,4 +165,70 @@ fn a_destination_that_is_removed_leaves_its_spool_and_says_so() {
         (&100.into(), &0.into())
     );
     assert_eq!(homer["unaccounted"], 0);
+}
+
+#[test]
+fn a_foreign_and_a_damaged_file_are_set_aside_and_reported_and_the_node_starts() {
+    let home = tempfile::tempdir().expect("a directory");
+    let collector = FakeCollector::refusing();
+    let text = config(home.path(), &homer(collector.address(), ""));
+    let mut node = NodeProcess::start(HEPCAT, &text);
+    send(&node, 0..100);
+    wait_for_spooled(&node, 100);
+    node.terminate();
+    assert!(node.wait_for_exit().success(), "{}", node.output());
+    let spool = home.path().join("spool/homer");
+    fs::write(spool.join("00000000000000009999.spool"), "a note").expect("a foreign file");
+    fs::write(spool.join("cursor"), "no cursor").expect("a damaged file");
+
+    let node = NodeProcess::start(HEPCAT, &text);
+    node.wait_for_output("spool file set aside");
+    let status = node.wait_for_status("everything is carried over", |status| {
+        sink(status)["carried_over"] == 100
+    });
+    assert_eq!(
+        sink(&status)["destination"]["spool"]["files_set_aside"],
+        2,
+        "{status:#}"
+    );
+    let said = doctor(&node);
+    assert!(said.contains("`*.damaged`"), "{said}");
+    assert!(
+        node.metrics()
+            .contains("hepcat_spool_files_set_aside_total{destination=\"homer\"} 2")
+    );
+    collector.listen();
+    assert_eq!(arrived(&collector, 100), (0..100).collect::<Vec<_>>());
+}
+
+/// A long replay is followed in each of the places that are looked at.
+#[test]
+fn the_progress_of_a_replay_is_in_the_log_the_metrics_and_the_doctors_words() {
+    let home = tempfile::tempdir().expect("a directory");
+    let collector = FakeCollector::refusing();
+    let text = |rate: &str| config(home.path(), &homer(collector.address(), rate));
+    let node = NodeProcess::start(HEPCAT, &text("replay_rate = 10"));
+    send(&node, 0..300);
+    wait_for_spooled(&node, 300);
+    node.wait_for_output("spooling to disk");
+    collector.listen();
+    node.wait_for_output("replay begins");
+    drop(node.wait_for_status("some are delivered", |status| {
+        sink(status)["destination"]["spool"]["replayed"].as_u64() > Some(0)
+    }));
+    let said = doctor(&node);
+    assert!(said.contains("frames on disk are being replayed"), "{said}");
+    let metrics = node.metrics();
+    let replayed = metrics
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("hepcat_spool_frames_replayed_total{destination=\"homer\"} ")
+        })
+        .and_then(|value| value.parse().ok());
+    assert!((Some(1)..Some(300)).contains(&replayed), "{replayed:?}");
+    // The rest need not take half a minute.
+    node.write_config(&text("replay_rate = 1_000_000"));
+    node.reload();
+    node.wait_for_output("spool drained");
+    assert_eq!(arrived(&collector, 300), (0..300).collect::<Vec<_>>());
 }

@@ -649,12 +649,12 @@ fn find_files(
         if name == HEAD_NAME {
             continue;
         }
-        if octets < FILE_HEADER as u64 {
-            // Begun, and killed before its header was written.
+        let header = first_octets(config, name)?;
+        if FileHeader::is_begun(&header) {
             config.disk.remove(&config.directory.join(name)).ok();
             continue;
         }
-        match header_of(config, name)? {
+        match FileHeader::parse(&header) {
             Some(header) if name == name_of(header.first) => files.push(SpoolFile {
                 header,
                 end: header.first,
@@ -689,11 +689,13 @@ fn find_files(
     Ok(files)
 }
 
-fn header_of(config: &SpoolConfig, name: &str) -> io::Result<Option<FileHeader>> {
+/// As many octets of a file as a header has, or all that it has.
+fn first_octets(config: &SpoolConfig, name: &str) -> io::Result<Vec<u8>> {
     let handle = config.disk.open(&config.directory.join(name))?;
-    let mut octets = [0; FILE_HEADER];
+    let mut octets = vec![0; FILE_HEADER];
     let filled = read_full(&*handle, &mut octets, 0)?;
-    Ok(FileHeader::parse(octets.get(..filled).unwrap_or_default()))
+    octets.truncate(filled);
+    Ok(octets)
 }
 
 fn read_head(config: &SpoolConfig, opened: &mut Opened) -> io::Result<(VecDeque<Bytes>, u64)> {
@@ -702,7 +704,7 @@ fn read_head(config: &SpoolConfig, opened: &mut Opened) -> io::Result<(VecDeque<
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
         other => other?,
     };
-    let Some(header) = header_of(config, HEAD_NAME)? else {
+    let Some(header) = FileHeader::parse(&first_octets(config, HEAD_NAME)?) else {
         set_aside(config, HEAD_NAME, "no header of a spool file", opened);
         return Ok(Default::default());
     };

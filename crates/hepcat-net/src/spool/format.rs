@@ -53,6 +53,13 @@ impl FileHeader {
         octets
     }
 
+    /// Whether `octets`, the whole of a file, may be the beginning of a header that was being written when the process was
+    /// killed: there is no record behind it.
+    pub(super) fn is_begun(octets: &[u8]) -> bool {
+        let common = octets.len().min(MAGIC.len());
+        octets.len() < FILE_HEADER && octets.get(..common) == MAGIC.get(..common)
+    }
+
     /// `None` for anything that is no header of this version, whole and undamaged.
     pub(super) fn parse(octets: &[u8]) -> Option<Self> {
         let header = octets.get(..FILE_HEADER)?;

@@ -173,6 +173,20 @@ fn a_damaged_header_and_a_foreign_file_are_set_aside_and_their_frames_counted() 
 }
 
 #[test]
+fn a_short_file_of_somebody_else_is_set_aside_and_one_that_was_begun_goes() {
+    let bed = Bed::new();
+    drop(bed.open());
+    let path = |name: &str| bed.directory.path().join("homer").join(name);
+    fs::write(path("00000000000000009999.spool"), "a note").unwrap();
+    fs::write(path("00000000000000007777.spool"), "").unwrap();
+    fs::write(path("00000000000000008888.spool"), b"HEPCATSP\x01\0").unwrap();
+    let (_spool, opened) = bed.open();
+    assert_eq!(opened.set_aside.len(), 1, "{opened:?}");
+    assert_eq!(bed.files(".damaged").len(), 1);
+    assert_eq!(bed.files(".spool"), Vec::<PathBuf>::new());
+}
+
+#[test]
 fn a_damaged_cursor_repeats_and_loses_nothing() {
     let bed = Bed::new();
     let (mut spool, _) = bed.open();
