@@ -202,6 +202,7 @@ fn faults(seconds: u64) -> Result<bool> {
         "at most",
         "MiB",
         "at most",
+        "queued",
     ];
     let mut command = cargo(&tests);
     let command = command.env("HEPCAT_FAULT_SECONDS", seconds.to_string());

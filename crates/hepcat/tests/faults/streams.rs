@@ -75,6 +75,44 @@ fn a_flapping_collector_has_one_connection_at_a_time_and_not_ever_more() {
     assert!(number(&link["connect_failures"]) + number(&link["connects"]) > 0);
 }
 
+/// A destination with a spool.
+fn spooling(collector: &FakeCollector, spool: &str) -> String {
+    format!(
+        "{}spool = {{ {spool} }}\n[node]\ndata_dir = \"{{dir}}\"\n",
+        tcp("bad", collector.address())
+    )
+}
+
+/// In between its backlog is replayed and never done: that is no reason for a line each time.
+#[test]
+fn a_flapping_collector_with_a_backlog_loses_nothing_that_was_not_on_its_way() {
+    let collector = FakeCollector::tcp();
+    let rig = Rig::start("flapping, spool", &spooling(&collector, "replay_rate = 50"));
+    let outcome = rig.endure(|step| {
+        if step % 2 == 1 {
+            collector.listen();
+        } else {
+            collector.refuse();
+            collector.end_connections();
+        }
+    });
+    outcome.offered_all("bad");
+    assert_eq!(dropped(&outcome.status, "bad"), 0, "{}", outcome.status);
+}
+
+#[test]
+fn a_collector_that_never_reads_fills_the_disk_and_holds_up_nobody() {
+    for mode in ["overflow", "always"] {
+        let collector = FakeCollector::tcp();
+        collector.set_behaviour(Behaviour::NeverRead);
+        let spool = format!("mode = \"{mode}\"");
+        let rig = Rig::start("never reads, spool", &spooling(&collector, &spool));
+        let outcome = rig.endure(|_| {});
+        outcome.offered_all("bad");
+        assert_eq!(dropped(&outcome.status, "bad"), 0, "{}", outcome.status);
+    }
+}
+
 #[test]
 fn a_collector_that_accepts_and_never_reads_holds_up_nobody() {
     let collector = FakeCollector::tcp();
