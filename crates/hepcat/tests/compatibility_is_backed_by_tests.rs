@@ -1,4 +1,4 @@
-//! Every row of `docs/compatibility.md` names tests, and those tests exist.
+//! Every row of `docs/compatibility.md` and of `docs/faults.md` names tests, and those tests exist.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -63,12 +63,44 @@ fn exists(name: &str, tests: &Tests) -> bool {
     }
 }
 
-#[test]
-fn every_row_names_tests_that_exist() {
+fn all_tests() -> Tests {
     let mut tests = Tests::new();
     for directory in ["crates", "interop", "xtask"] {
         collect(&root().join(directory), &mut tests);
     }
+    tests
+}
+
+#[test]
+fn every_fault_names_tests_that_exist() {
+    let tests = all_tests();
+    let document = fs::read_to_string(root().join("docs/faults.md")).expect("the document");
+    let rows = document.lines().filter(|line| line.starts_with("| "));
+    let (mut read, mut wrong) = (0, Vec::new());
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let named = cells.last().copied().unwrap_or_default();
+        if ["test", "---"].contains(&named) {
+            continue;
+        }
+        read += 1;
+        // Commands and files stand between backticks as well.
+        let mut names = named.split('`').skip(1).step_by(2).filter(|name| {
+            name.contains('_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        });
+        let absent: Vec<_> = names.clone().filter(|name| !exists(name, &tests)).collect();
+        wrong.extend(absent.iter().map(|name| format!("`{name}` is no test")));
+        if names.next().is_none() {
+            wrong.push(format!("no test: {row}"));
+        }
+    }
+    assert!(read > 30, "only {read} rows are read");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_row_names_tests_that_exist() {
+    let tests = all_tests();
     let document = fs::read_to_string(root().join("docs/compatibility.md")).expect("the document");
     let (mut ids, mut wrong) = (BTreeSet::new(), Vec::new());
     for line in document.lines().filter(|line| line.starts_with("| ")) {
