@@ -263,6 +263,36 @@ async fn a_backlog_comes_at_its_rate_and_what_is_new_behind_it() {
     assert_eq!(arrived, (0..3001).collect::<Vec<_>>());
 }
 
+/// At the pace of the backlog alone this would take more than a minute.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_arrives_during_a_replay_is_not_held_to_the_pace_of_the_backlog() {
+    let directory = tempfile::tempdir().unwrap();
+    let collector = FakeCollector::refusing();
+    let rate = NonZeroU64::new(100).unwrap();
+    let spool = spool(directory.path(), SpoolMode::Overflow).replay_rate(rate);
+    let rig = Rig::start(tcp(collector.address()).spool(spool));
+    rig.until("down", |stats| stats.state == LinkState::Down)
+        .await;
+    rig.destination.offer(frames(0..200));
+    all_on_disk(&rig).await;
+    collector.listen();
+    rig.until("some are back", |stats| stats.ledger.delivered > 0)
+        .await;
+    let began = std::time::Instant::now();
+    for batch in 0..100 {
+        let first = 200 + batch * 80;
+        rig.destination.offer(frames(first..first + 80));
+        rig.until("it goes on", |stats| {
+            stats.ledger.delivered > batch as u64 * 80 / 2
+        })
+        .await;
+    }
+    drained(&rig).await;
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+    let arrived = numbers(&collector.wait_for(8200));
+    assert_eq!(arrived, (0..8200).collect::<Vec<_>>());
+}
+
 #[rstest]
 #[case(SpoolMode::Overflow)]
 #[case(SpoolMode::Always)]
