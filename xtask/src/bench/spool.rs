@@ -168,6 +168,13 @@ impl Runs {
         let seconds = lane.last_micros.saturating_sub(sent.started_micros()) as f64 / 1e6;
         let stretch = stretch(what, lane.received, seconds, (before, after), Some(lane));
         say(&stretch);
+        if lane.connections > 1 {
+            // A connection that takes nothing for `hep_send_timeout` is given up: the sink was starved.
+            println!(
+                "    {} connections: the figure says little",
+                lane.connections
+            );
+        }
         Ok(stretch)
     }
 
