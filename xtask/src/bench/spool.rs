@@ -196,10 +196,13 @@ impl Runs {
         };
         let before = load::usage(node.id())?;
         let sent = self.generate(&node, load)?;
-        let on_disk = wait(&node, "everything is on disk", |sink| sink["queued"] == 0)?;
+        let total = sent.total();
+        // What was sent last may still be between the kernels.
+        let on_disk = wait(&node, "everything is on disk", |sink| {
+            count(&sink["offered"]) == total && sink["queued"] == 0
+        })?;
         let ended = now_micros();
         let between = load::usage(node.id())?;
-        let total = sent.total();
         let mut written = stretch(
             &format!("{name}: into the spool"),
             count(&on_disk["spooled"]),
