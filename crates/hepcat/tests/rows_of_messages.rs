@@ -12,7 +12,7 @@ use hepcat::{
     pipeline::{Capture, Inflated},
     render::{Contents, arrival_json},
     search::StoredMessage,
-    sink::store::row::RowWriter,
+    sink::store::row::{About, RowWriter},
 };
 use hepcat_net::{Arrival, Envelope, ListenerId, Origin, Transport, Unparsable};
 use hepcat_store::{Class, Row, RowBatch};
@@ -46,7 +46,13 @@ fn stored(octets: &[u8]) -> RowBatch {
     let capture = Capture::new(&arrival, "edge", Some(&inflated)).expect("a capture");
     let mut writer = RowWriter::default();
     match (&capture, &arrival) {
-        (Capture::Message(view), _) => writer.message(view, "edge", ClockBounds::default(), None),
+        (Capture::Message(view), _) => {
+            let about = About {
+                listener: "edge",
+                ..About::default()
+            };
+            writer.message(view, &about)
+        }
         (_, Arrival::Unparsable(unparsable)) => writer.unparsable(unparsable, "edge"),
         _ => panic!("an arrival of a third kind"),
     }

@@ -130,3 +130,91 @@ fn a_second_node_on_the_same_directory_is_refused() {
     assert!(said.contains("another running node"), "{said}");
     drop(first);
 }
+
+/// A request, its answer and the end of a call.
+fn call(call_id: &str) -> Vec<Vec<u8>> {
+    let scene = [
+        ("INVITE sip:bob@b.example SIP/2.0", "1 INVITE"),
+        ("SIP/2.0 180 Ringing", "1 INVITE"),
+        ("SIP/2.0 200 OK", "1 INVITE"),
+        ("ACK sip:bob@b.example SIP/2.0", "1 ACK"),
+        ("BYE sip:bob@b.example SIP/2.0", "2 BYE"),
+        ("SIP/2.0 200 OK", "2 BYE"),
+    ];
+    let message = |(line, cseq): (&str, &str)| {
+        let branch = cseq.replace(' ', "");
+        let tag = if line.starts_with("INVITE") {
+            ""
+        } else {
+            ";tag=b"
+        };
+        let text = format!(
+            "{line}\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK{branch}{call_id}\r\nFrom: <sip:alice@a.example>;tag=a\r\n\
+             To: <sip:bob@b.example>{tag}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\nContent-Length: 0\r\n\r\n"
+        );
+        frame::sip_v3(text)
+    };
+    scene.into_iter().map(message).collect()
+}
+
+fn get(node: &NodeProcess, path: &str) -> Value {
+    let (status, body) = node.get(path);
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).expect("JSON")
+}
+
+#[test]
+fn a_call_is_one_row_and_one_ladder_also_after_a_kill() {
+    let directory = TempDir::new().expect("a directory");
+    let node = NodeProcess::start(HEPCAT, &config(&directory, ""));
+    let mut agent = FakeAgent::tcp(node.listener("tcp"));
+    let (first, last): (Vec<_>, Vec<_>) = (call("one@calls"), call("two@calls"));
+    for octets in first.iter().chain(&last[..4]) {
+        agent.send(octets);
+    }
+    wait_for_kept(&node, 10);
+    let states = |node: &NodeProcess| {
+        let calls = get(node, "/api/v1/calls")["calls"].clone();
+        let mut states: Vec<(String, String)> = calls
+            .as_array()
+            .expect("calls")
+            .iter()
+            .map(|call| {
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                (text(&call["legs"][0]["call_id"]), text(&call["state"]))
+            })
+            .collect();
+        states.sort();
+        states
+    };
+    let pair = |call_id: &str, state: &str| (call_id.to_owned(), state.to_owned());
+    assert_eq!(
+        states(&node),
+        [pair("one@calls", "ended"), pair("two@calls", "in_call")]
+    );
+    // Dropped, it is killed.
+    drop(node);
+    let node = NodeProcess::start(HEPCAT, &config(&directory, ""));
+    let mut agent = FakeAgent::tcp(node.listener("tcp"));
+    for octets in &last[4..] {
+        agent.send(octets);
+    }
+    wait_for_kept(&node, 2);
+    let over = [pair("one@calls", "ended"), pair("two@calls", "ended")];
+    let _reached = node.wait_for_status("both calls are over", |_| states(&node) == over);
+    let two = get(&node, "/api/v1/calls/two@calls");
+    assert_eq!(two["messages"], 6);
+    assert_eq!(two["from"]["user"], "alice");
+    let ladder = get(&node, "/api/v1/calls/two@calls/ladder");
+    let labels: Vec<&str> = ladder["arrows"]
+        .as_array()
+        .expect("arrows")
+        .iter()
+        .filter_map(|arrow| arrow["label"].as_str())
+        .collect();
+    assert_eq!(
+        labels,
+        ["INVITE", "180 Ringing", "200 OK", "ACK", "BYE", "200 OK"]
+    );
+    assert_eq!(node.get("/api/v1/calls/nobody").0, 404);
+}

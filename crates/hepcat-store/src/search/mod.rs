@@ -55,6 +55,17 @@ pub struct Cursor {
     pub row_id: i64,
 }
 
+impl Cursor {
+    /// Behind the row with this `received_at` and identity.
+    #[must_use]
+    pub const fn new(received_at: i64, row_id: RowId) -> Self {
+        Self {
+            received_at,
+            row_id: row_id.get(),
+        }
+    }
+}
+
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}_{}", self.received_at, self.row_id)

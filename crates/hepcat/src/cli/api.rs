@@ -1,7 +1,7 @@
 //! Asking a node's API for JSON, and putting its refusals into words.
 
 use anyhow::{Context as _, Result, bail};
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -37,9 +37,25 @@ impl NodeArgs {
         self.answer(request).await
     }
 
+    /// Asks for `path`, which is text.
+    ///
+    /// # Errors
+    /// What the node refuses, or that it does not answer.
+    pub(super) async fn ask_text(&self, path: &str) -> Result<String, Refusal> {
+        let answer = self.granted(self.request(Method::GET, path)?).await?;
+        let read = answer.text().await;
+        Ok(read.context("the answer is none of a hepcat node")?)
+    }
+
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Refusal> {
+        let read = self.granted(request).await?.json().await;
+        Ok(read.context("the answer is none of a hepcat node")?)
+    }
+
+    /// The answer where it is no refusal.
+    async fn granted(&self, request: RequestBuilder) -> Result<Response, Refusal> {
         let answer = request
-            .timeout(std::time::Duration::from_secs(10))
+            .timeout(std::time::Duration::from_secs(30))
             .send()
             .await
             .with_context(|| {
@@ -50,8 +66,7 @@ impl NodeArgs {
             })?;
         let status = answer.status();
         if status.is_success() {
-            let read = answer.json().await;
-            return Ok(read.context("the answer is none of a hepcat node")?);
+            return Ok(answer);
         }
         let problem: Value = answer.json().await.unwrap_or_default();
         let said = problem.get("detail").and_then(Value::as_str);
@@ -61,7 +76,8 @@ impl NodeArgs {
                 Err(Refusal::Request(said))
             }
             _ => {
-                let refused = move || -> Result<T> { bail!("the node refuses ({status}): {said}") };
+                let refused =
+                    move || -> Result<Response> { bail!("the node refuses ({status}): {said}") };
                 Ok(refused()?)
             }
         }

@@ -9,9 +9,11 @@ mod decode;
 mod destinations;
 mod doctor;
 mod exit;
+mod flow;
 mod node;
 mod route;
 mod run;
+mod search;
 mod send;
 mod tail;
 mod trace;
@@ -58,6 +60,10 @@ enum Command {
     Destinations(destinations::DestinationsArgs),
     /// Explains what is wrong with a running node.
     Doctor(doctor::DoctorArgs),
+    /// Draws the ladder of a call that a running node keeps.
+    Flow(flow::FlowArgs),
+    /// Finds calls and messages that a running node keeps.
+    Search(search::SearchArgs),
     /// Replays captures and HEP dumps as HEP.
     Send(Box<send::SendArgs>),
     /// Shows messages of a running node as they come, one line each.
@@ -91,6 +97,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Run(run) => wait_for(run::run(run)),
         Command::Destinations(destinations) => wait_for(destinations::run(destinations)),
         Command::Doctor(doctor) => wait_for(doctor::run(doctor)),
+        Command::Flow(flow) => wait_for(flow::run(flow)),
+        Command::Search(search) => wait_for(search::run(search)),
         Command::Send(send) => wait_for(send::run(*send)),
         Command::Tail(tail) => wait_for(tail::run(tail)),
         Command::Trace(trace) => wait_for(trace::run(trace)),

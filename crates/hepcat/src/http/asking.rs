@@ -1,9 +1,10 @@
 //! Asking the store from a request: beside the runtime, and no longer than somebody waits for the answer.
 
 use axum::http::StatusCode;
-use hepcat_store::{Cancel, SearchError, Store};
+use hepcat_store::{Cancel, SearchError};
 
 use super::{problem::Problem, server::Shared};
+use crate::sink::store::StoreSink;
 
 /// Ends the search when nobody waits for it any more.
 struct CancelOnDrop(Cancel);
@@ -21,7 +22,7 @@ impl Drop for CancelOnDrop {
 pub(super) async fn ask<T: Send + 'static>(
     shared: &Shared,
     cancel: Cancel,
-    ask: impl FnOnce(&Store) -> Result<T, SearchError> + Send + 'static,
+    ask: impl FnOnce(&StoreSink) -> Result<T, SearchError> + Send + 'static,
 ) -> Result<T, Problem> {
     let Some(sink) = shared.node.store() else {
         return Err(Problem::new(
@@ -31,9 +32,9 @@ pub(super) async fn ask<T: Send + 'static>(
             "this node has no store: add a table [store] to its configuration",
         ));
     };
-    let store = std::sync::Arc::clone(sink.store());
+    let sink = std::sync::Arc::clone(sink);
     let _waiting = CancelOnDrop(cancel);
-    match tokio::task::spawn_blocking(move || ask(&store)).await {
+    match tokio::task::spawn_blocking(move || ask(&sink)).await {
         Ok(answer) => Ok(answer?),
         Err(_panic) => Err(Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -74,8 +74,8 @@ async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response,
         Contents::ALL.digest(false)
     };
     let cancel = search.cancel.clone();
-    let answer = asking::ask(shared, cancel, move |store| {
-        let page = search::messages(store, &search)?;
+    let answer = asking::ask(shared, cancel, move |sink| {
+        let page = search::messages(sink.store(), &search)?;
         let messages = page.messages.iter();
         Ok(json!({
             "messages": messages.map(|one| one.json(clock, contents)).collect::<Vec<_>>(),
@@ -110,8 +110,8 @@ async fn one(shared: &Shared, id: &str) -> Result<StoredMessage, Problem> {
     let number = id
         .parse()
         .map_err(|_| asking::faulty("id not understood", format!("`{id}` is no number")))?;
-    let found = asking::ask(shared, hepcat_store::Cancel::default(), move |store| {
-        search::message(store, RowId::from_number(number))
+    let found = asking::ask(shared, hepcat_store::Cancel::default(), move |sink| {
+        search::message(sink.store(), RowId::from_number(number))
     });
     found.await?.ok_or_else(|| {
         Problem::new(
@@ -124,7 +124,7 @@ async fn one(shared: &Shared, id: &str) -> Result<StoredMessage, Problem> {
 }
 
 /// Times in microseconds.
-fn range(from: Option<Timestamp>, to: Option<Timestamp>) -> Range<i64> {
+pub(super) fn range(from: Option<Timestamp>, to: Option<Timestamp>) -> Range<i64> {
     let micros = |time: Timestamp| time.as_microsecond();
     from.map_or(i64::MIN, micros)..to.map_or(i64::MAX, micros)
 }

@@ -6,6 +6,7 @@
 
 mod agents;
 mod asking;
+mod calls;
 mod guard;
 mod health;
 mod live;

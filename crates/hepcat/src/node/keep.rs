@@ -16,9 +16,9 @@ pub(super) async fn open_store(config: &Config, faults: &mut Vec<Fault>) -> Opti
     if !faults.is_empty() {
         return None;
     }
-    let directory = StoreConfig::directory(&data_dir);
-    let spec = config.store.clone();
-    let opened = tokio::task::spawn_blocking(move || StoreSink::open(&directory, &spec)).await;
+    let (spec, clock) = (config.store.clone(), config.agents.clock);
+    let place = data_dir.to_path_buf();
+    let opened = tokio::task::spawn_blocking(move || StoreSink::open(&place, &spec, clock)).await;
     let error: Box<dyn std::error::Error> = match opened {
         Ok(Ok(store)) => return Some(Arc::new(store)),
         Ok(Err(error)) => Box::new(error),

@@ -77,6 +77,7 @@ impl Tracker {
                 place: None,
                 novelty: Novelty::New,
                 attached_by: None,
+                slot: None,
             };
         };
         self.touch(number);
@@ -85,6 +86,7 @@ impl Tracker {
             place: self.place_of(number),
             novelty: Novelty::New,
             attached_by: Some(by),
+            slot: Some(number),
         }
     }
 

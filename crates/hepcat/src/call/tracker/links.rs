@@ -293,6 +293,7 @@ impl Tracker {
             place,
             novelty: Novelty::New,
             attached_by: None,
+            slot: None,
         }
     }
 

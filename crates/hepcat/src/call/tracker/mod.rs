@@ -51,6 +51,8 @@ pub struct Placed {
     pub novelty: Novelty,
     /// Why it belongs there, where it is not a SIP message of the leg's Call-ID.
     pub attached_by: Option<AttachedBy>,
+    /// Where the tracker has the leg.
+    slot: Option<usize>,
 }
 
 /// What the tracker has done since it was made.
@@ -333,6 +335,7 @@ impl Tracker {
                 place: None,
                 novelty: Novelty::New,
                 attached_by: None,
+                slot: None,
             };
         };
         let digest = self.digest;
@@ -373,6 +376,7 @@ impl Tracker {
                 place: None,
                 novelty: Novelty::New,
                 attached_by: None,
+                slot: None,
             };
         };
         let novelty = leg.hear(&hearing, &mut told);
@@ -398,6 +402,7 @@ impl Tracker {
             place: self.place_of(number),
             novelty,
             attached_by,
+            slot: Some(number),
         }
     }
 
@@ -454,6 +459,12 @@ impl Tracker {
 
     fn leg(&self, number: usize) -> Option<&Leg> {
         self.state.legs.get(number)?.as_deref()
+    }
+
+    /// The Call-ID of the leg that a message was placed in, right after that.
+    #[must_use]
+    pub fn call_id_of(&self, placed: &Placed) -> Option<&str> {
+        Some(&*self.leg(placed.slot?)?.call_id)
     }
 
     fn place_of(&self, number: usize) -> Option<(LegId, CallId)> {

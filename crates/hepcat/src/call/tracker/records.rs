@@ -45,6 +45,19 @@ impl Tracker {
         self.call_record(component, None)
     }
 
+    /// The record of the open call that has a leg of this Call-ID.
+    #[must_use]
+    pub fn call_with(&self, call_id: &str) -> Option<CallRecord> {
+        let number = self.index.legs.get(&self.digest.of(call_id.as_bytes()))?;
+        self.call_record(self.state.graph.component_of(*number)?, None)
+    }
+
+    /// The records of all open calls, in no order.
+    pub fn open_calls(&self) -> impl Iterator<Item = CallRecord> {
+        let numbers = 0..self.state.calls.len();
+        numbers.filter_map(|component| self.call_record(component, None))
+    }
+
     /// Retention removed messages up to `until`, by the clock of reception: calls that began before say so.
     pub fn partition_removed(&mut self, until: Moment) {
         for number in 0..self.state.legs.len() {

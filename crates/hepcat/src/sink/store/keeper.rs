@@ -8,17 +8,20 @@ use std::{
         mpsc::{SyncSender, sync_channel},
     },
     thread::{Builder, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant, SystemTime},
 };
 
 use hepcat_net::Arrival;
-use hepcat_store::Store;
+use hepcat_store::{RowBatchBuilder, Store, Ticket};
 
 use super::{
     Item,
     acknowledge::{self, Pending},
+    agent_of,
+    calls::Calls,
     queue::Queue,
-    row::RowWriter,
+    replay::Replay,
+    row::{About, RowWriter},
 };
 use crate::pipeline::{Capture, Inflated};
 
@@ -35,7 +38,12 @@ const PENDING: usize = 64;
 pub(super) const TOO_LARGE: &str = "too_large";
 
 /// Starts the threads between queue and store. They end once the queue is closed and empty.
-pub(super) fn start(store: &Arc<Store>, queue: &Arc<Queue>) -> io::Result<Vec<JoinHandle<()>>> {
+pub(super) fn start(
+    store: &Arc<Store>,
+    queue: &Arc<Queue>,
+    calls: Calls,
+    mark: Option<i64>,
+) -> io::Result<Vec<JoinHandle<()>>> {
     let (sender, pending) = sync_channel(PENDING);
     let waiting = Arc::clone(queue);
     let acknowledging = Builder::new()
@@ -47,10 +55,14 @@ pub(super) fn start(store: &Arc<Store>, queue: &Arc<Queue>) -> io::Result<Vec<Jo
         writer: RowWriter::default(),
         frames: 0,
         pending: sender,
+        calls,
+        replay: None,
+        looked_at: Instant::now(),
+        last: None,
     };
     let keeping = Builder::new()
         .name("store-rows".to_owned())
-        .spawn(move || keeper.run());
+        .spawn(move || keeper.run(mark));
     match keeping {
         Ok(keeping) => Ok(vec![keeping, acknowledging]),
         Err(error) => {
@@ -69,13 +81,79 @@ struct Keeper {
     /// Frames in the batch that is being made.
     frames: u64,
     pending: SyncSender<Pending>,
+    calls: Calls,
+    /// What the tracker is still to be shown of an earlier run.
+    replay: Option<Replay>,
+    /// When calls were looked at last.
+    looked_at: Instant,
+    /// The last batch of messages.
+    last: Option<Ticket>,
 }
 
 impl Keeper {
-    fn run(&mut self) {
-        while let Some(items) = self.queue.take(IDLE, LINGER) {
+    fn run(&mut self, mark: Option<i64>) {
+        self.begin_replay(mark);
+        loop {
+            let (limit, linger) = match self.replay {
+                Some(_) => (Duration::ZERO, Duration::ZERO),
+                None => (IDLE, LINGER),
+            };
+            let Some(items) = self.queue.take(limit, linger) else {
+                break;
+            };
             self.keep(items);
+            self.go_on_with_replay();
+            self.look_after_calls(false);
         }
+        self.look_after_calls(true);
+    }
+
+    fn begin_replay(&mut self, mark: Option<i64>) {
+        match Replay::after(&self.store, mark) {
+            Ok(replay) => self.replay = Some(replay),
+            Err(error) => {
+                tracing::error!(%error, "calls that were open are followed from here on only");
+            }
+        }
+    }
+
+    fn go_on_with_replay(&mut self) {
+        let Some(replay) = &mut self.replay else {
+            return;
+        };
+        match replay.step(&self.store, &self.calls) {
+            Ok(true) => {}
+            Ok(false) => self.replay = None,
+            Err(error) => tracing::error!(%error, "messages of open calls are missing in them"),
+        }
+    }
+
+    /// Writes calls that are over, and what is open to its file, each in its time. Not while an earlier run is
+    /// caught up with: calls would end before they were whole.
+    fn look_after_calls(&mut self, at_the_end: bool) {
+        if self.replay.is_some() || (self.looked_at.elapsed() < IDLE && !at_the_end) {
+            return;
+        }
+        self.looked_at = Instant::now();
+        let mut records = RowBatchBuilder::default();
+        self.calls.close_and_write(SystemTime::now(), &mut records);
+        if !records.is_empty()
+            && let Err(error) = self.store.append(records)
+        {
+            tracing::error!(%error, "calls that are over are not kept");
+        }
+        if at_the_end || self.calls.is_to_be_saved() {
+            self.save_calls();
+        }
+    }
+
+    fn save_calls(&mut self) {
+        // What the file says must be kept before it says so.
+        let Some(Ok(kept)) = self.last.take().map(|ticket| ticket.wait()) else {
+            return;
+        };
+        let mark = kept.first.get() + i64::from(kept.rows) - 1;
+        self.calls.save(mark);
     }
 
     fn keep(&mut self, items: VecDeque<Item>) {
@@ -95,9 +173,15 @@ impl Keeper {
         };
         let added = match (&capture, &item.arrival) {
             (Capture::Message(view), _) => {
-                let labels = item.labels.as_deref();
-                self.writer
-                    .message(view, &item.listener, item.clock, labels)
+                let attachment = self.calls.see(view, &agent_of(view));
+                let about = About {
+                    listener: &item.listener,
+                    clock: item.clock,
+                    labels: item.labels.as_deref(),
+                    attached: (attachment.as_ref())
+                        .map(|attachment| (&*attachment.call_id, attachment.by.label())),
+                };
+                self.writer.message(view, &about)
             }
             (Capture::Unparsable(_), Arrival::Unparsable(unparsable)) => {
                 self.writer.unparsable(unparsable, &item.listener)
@@ -120,6 +204,7 @@ impl Keeper {
         let frames = std::mem::take(&mut self.frames);
         match self.store.append(self.writer.take()) {
             Ok(ticket) => {
+                self.last = Some(ticket.clone());
                 let pending = Pending { ticket, frames };
                 // The other thread ends only after this one.
                 if self.pending.send(pending).is_err() {

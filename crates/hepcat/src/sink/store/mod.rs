@@ -6,20 +6,27 @@
 //! ```
 
 mod acknowledge;
+pub mod calls;
 pub mod class;
 mod keeper;
 mod octets;
 mod queue;
+mod replay;
 pub mod row;
 
-use std::{io, path::Path, sync::Arc, thread::JoinHandle};
+use std::{io, net::IpAddr, path::Path, sync::Arc, thread::JoinHandle};
 
 use hepcat_net::Arrival;
 use hepcat_store::{OpenError, Options, Store};
 
+use parking_lot::Mutex;
+
+use self::{calls::Calls, queue::Queue};
 use super::SinkLedger;
-use crate::{agents::ClockBounds, config::StoreConfig, pipeline::scripts::Labels};
-use queue::Queue;
+use crate::{
+    agents::ClockBounds, call::Tracker, config::StoreConfig, pipeline::scripts::Labels,
+    query::MessageView,
+};
 
 /// A frame on its way into the store.
 #[derive(Debug)]
@@ -50,22 +57,31 @@ pub enum StoreSinkError {
 pub struct StoreSink {
     store: Arc<Store>,
     queue: Arc<Queue>,
-    threads: parking_lot::Mutex<Vec<JoinHandle<()>>>,
+    tracker: Arc<Mutex<Tracker>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl StoreSink {
-    /// Opens the store in `directory` and begins to take frames.
+    /// Opens the store in `data_dir` and begins to take frames.
     ///
     /// # Errors
     /// When it does not open, as when another node has it.
-    pub fn open(directory: &Path, config: &StoreConfig) -> Result<Self, StoreSinkError> {
-        let store = Arc::new(Store::open(directory, options(config))?);
+    pub fn open(
+        data_dir: &Path,
+        config: &StoreConfig,
+        clock: ClockBounds,
+    ) -> Result<Self, StoreSinkError> {
+        let directory = StoreConfig::directory(data_dir);
+        let store = Arc::new(Store::open(&directory, options(config))?);
         let queue = Arc::new(Queue::default());
-        let threads = keeper::start(&store, &queue).map_err(StoreSinkError::Thread)?;
+        let (calls, mark) = Calls::open(data_dir.join("calls.json"), clock);
+        let tracker = Arc::clone(calls.tracker());
+        let threads = keeper::start(&store, &queue, calls, mark).map_err(StoreSinkError::Thread)?;
         Ok(Self {
             store,
             queue,
-            threads: parking_lot::Mutex::new(threads),
+            tracker,
+            threads: Mutex::new(threads),
         })
     }
 
@@ -79,6 +95,12 @@ impl StoreSink {
     #[must_use]
     pub fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    /// What follows calls.
+    #[must_use]
+    pub fn tracker(&self) -> &Arc<Mutex<Tracker>> {
+        &self.tracker
     }
 
     /// Its half of the ledger.
@@ -110,4 +132,19 @@ fn options(config: &StoreConfig) -> Options {
     options.fsync = config.fsync;
     options.retention = config.retention.clone();
     options
+}
+
+/// The name by which calls know an agent: it stays the same through connections and restarts.
+#[must_use]
+pub fn agent_name(address: IpAddr, capture_id: Option<u32>) -> String {
+    let address = address.to_canonical();
+    match capture_id {
+        Some(capture_id) => format!("{address}/{capture_id}"),
+        None => address.to_string(),
+    }
+}
+
+fn agent_of(view: &MessageView<'_>) -> String {
+    let envelope = view.envelope();
+    agent_name(envelope.origin.peer.ip(), envelope.message.capture_id())
 }

@@ -33,6 +33,23 @@ pub struct RowWriter {
     envelope: Vec<u8>,
 }
 
+/// What a row says of a message beside the message.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "whoever stores a message says all of it"
+)]
+pub struct About<'a> {
+    /// Name of the listener that received it.
+    pub listener: &'a str,
+    /// What is believed of agents' clocks.
+    pub clock: ClockBounds,
+    /// What a script wrote on it.
+    pub labels: Option<&'a Labels>,
+    /// Call-ID of the leg that it belongs to although it does not say so, and why.
+    pub attached: Option<(&'a str, &'a str)>,
+}
+
 /// What a row says in text and a message does not, one for each column.
 #[derive(Debug, Default)]
 struct Texts {
@@ -45,22 +62,20 @@ struct Texts {
 }
 
 impl RowWriter {
-    /// Adds a message. A sent time outside of `clock` is kept as claimed; `labels` are what a script wrote on it.
+    /// Adds a message. A sent time outside of the clock's bounds is kept as claimed.
     ///
     /// # Errors
     /// The row is larger than the store takes; the batch is as it was.
     pub fn message(
         &mut self,
         view: &MessageView<'_>,
-        listener: &str,
-        clock: ClockBounds,
-        labels: Option<&Labels>,
+        about: &About<'_>,
     ) -> Result<(), RowTooLarge> {
         let envelope = view.envelope();
         let message = &envelope.message;
         let received = since_epoch(envelope.received_at);
         let sent = sent_time(message, received);
-        let claimed = sent.filter(|sent| clock.judge(*sent, received).is_some());
+        let claimed = sent.filter(|sent| about.clock.judge(*sent, received).is_some());
         let sent = sent.filter(|_| claimed.is_none());
         let times = Times {
             received_at: micros(received),
@@ -77,18 +92,21 @@ impl RowWriter {
         let sip = view.sip();
         let words = Words::of_message(message);
         let sip_words = SipWords::of(sip);
-        let labels = labels.map(|labels| Labelled::new(labels, envelope));
+        let labels = about.labels.map(|labels| Labelled::new(labels, envelope));
         let mut row = Row::default();
         row.class = class_of(message.protocol_type(), sip);
         row.hep_version = Some(i32::from(message.version().number()));
         row.payload = payload;
         row.envelope = &self.envelope;
         times.fill(&mut row);
-        fill_origin(&mut row, &envelope.origin, listener, &self.texts);
+        fill_origin(&mut row, &envelope.origin, about.listener, &self.texts);
         fill_message(&mut row, message, &words, &self.texts);
         sip_words.fill(&mut row, sip);
         if let Some(labels) = &labels {
             labels.fill(&mut row);
+        }
+        if let Some((call_id, by)) = about.attached {
+            (row.attached_to, row.attached_by) = (Some(call_id), Some(by));
         }
         self.rows.push(&row)
     }

@@ -1,0 +1,269 @@
+//! Searches for calls: open ones are known to the tracker, closed ones are rows.
+
+use std::{borrow::Cow, collections::HashSet, ops::Range, time::Duration};
+
+use hepcat_store::{
+    Cancel, Class, Column, Cursor, Filter, Row, Search, SearchError, SearchReport, Store, TextTest,
+};
+use jiff::SignedDuration;
+
+use super::StoredMessage;
+use crate::{
+    call::{
+        CallId, CallRecord, Kind, Moment, Seen,
+        ladder::{Ladder, LaneBy},
+    },
+    pipeline::content,
+    sink::store::{
+        StoreSink, agent_name,
+        calls::{CALL, LEG},
+    },
+};
+
+/// How far beside a call's first and last message others of it may lie: reports come late, and clocks are corrected.
+const BESIDE: SignedDuration = SignedDuration::from_hours(1);
+/// Messages of one call that are looked at.
+const MAX_MESSAGES: u64 = 20_000;
+/// How long one question of several may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Which calls are asked for.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CallSearch {
+    /// What they are about; everything where it says nothing.
+    pub kind: Option<Kind>,
+    /// When they began, microseconds since 1970, the end not included.
+    pub time: Range<i64>,
+    /// Only what was closed before the call that this stands for; open ones are not given again.
+    pub after: Option<Cursor>,
+    /// Calls that are enough.
+    pub limit: usize,
+    /// How long it may take.
+    pub deadline: Duration,
+    /// Ends it from outside.
+    pub cancel: Cancel,
+}
+
+impl Default for CallSearch {
+    fn default() -> Self {
+        Self {
+            kind: Some(Kind::Call),
+            time: i64::MIN..i64::MAX,
+            after: None,
+            limit: 200,
+            deadline: DEADLINE,
+            cancel: Cancel::default(),
+        }
+    }
+}
+
+/// What was found.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CallPage {
+    /// The calls: those that are open by their beginning, then those that were closed last first.
+    pub calls: Vec<CallRecord>,
+    /// From where a later search goes on; `None` where there is nothing more.
+    pub next: Option<Cursor>,
+    /// What it took.
+    pub report: SearchReport,
+    /// Why it ended before everything was looked at, other than that it found enough.
+    pub ended_by: Option<SearchError>,
+}
+
+/// Looks for calls that `fits` likes. `filter` is what closed ones have in columns.
+///
+/// # Errors
+/// Where the search could not begin, and where it was cancelled.
+pub fn calls(
+    sink: &StoreSink,
+    search: &CallSearch,
+    filter: Filter,
+    fits: impl Fn(&CallRecord) -> bool,
+) -> Result<CallPage, SearchError> {
+    let is_asked = |call: &CallRecord| {
+        let is_of_kind = search.kind.is_none_or(|kind| kind == call.kind);
+        is_of_kind && search.time.contains(&call.started.as_micros()) && fits(call)
+    };
+    let mut known = HashSet::new();
+    let mut calls = Vec::new();
+    if search.after.is_none() {
+        calls.extend(sink.tracker().lock().open_calls());
+        known.extend(calls.iter().map(|call: &CallRecord| call.id));
+        calls.retain(&is_asked);
+        calls.sort_unstable_by_key(|call| std::cmp::Reverse((call.started, call.id)));
+    }
+    let mut filters = vec![
+        Filter::Class(vec![Class::Record]),
+        Filter::is(Column::Record, CALL),
+        filter,
+    ];
+    if let Some(kind) = search.kind {
+        filters.push(Filter::is(Column::TransactionType, kind.label()));
+    }
+    let mut asked = Search::new(Filter::All(filters));
+    asked.time = search.time.clone();
+    asked.after = search.after;
+    asked.columns = Some(vec![Column::Payload]);
+    asked.deadline = Some(search.deadline);
+    asked.cancel = search.cancel.clone();
+    let mut found = sink.store().search(asked)?;
+    let (mut next, mut ended_by) = (None, None);
+    'search: while let Some(rows) = found.next() {
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(SearchError::Cancelled) => return Err(SearchError::Cancelled),
+            Err(error) => {
+                ended_by = Some(error);
+                next = found.cursor();
+                break;
+            }
+        };
+        for row in rows.rows().iter() {
+            if calls.len() >= search.limit {
+                break 'search;
+            }
+            next = Some(cursor(&row));
+            if let Some(call) = call_of(&row).filter(|call| known.insert(call.id) && is_asked(call))
+            {
+                calls.push(call);
+            }
+        }
+    }
+    let is_whole = calls.len() < search.limit && ended_by.is_none();
+    Ok(CallPage {
+        calls,
+        next: next.filter(|_| !is_whole),
+        report: found.report(),
+        ended_by,
+    })
+}
+
+/// The call of this id, or with a leg of this Call-ID: the latest where there are several.
+///
+/// # Errors
+/// Where a search ended early.
+pub fn call(sink: &StoreSink, name: &str) -> Result<Option<CallRecord>, SearchError> {
+    {
+        let tracker = sink.tracker().lock();
+        let by_id = CallId::parse(name).and_then(|id| tracker.call(id));
+        if let Some(call) = by_id.or_else(|| tracker.call_with(name)) {
+            return Ok(Some(call));
+        }
+    }
+    if let Some(id) = CallId::parse(name)
+        && let Some(call) = closed_call(sink.store(), id)?
+    {
+        return Ok(Some(call));
+    }
+    let mut asked = Search::new(Filter::All(vec![
+        Filter::Class(vec![Class::Record]),
+        Filter::Text(Column::Record, TextTest::is_one_of([CALL, LEG])),
+        Filter::is(Column::CallId, name),
+    ]));
+    asked.columns = Some(vec![Column::CorrelationId]);
+    asked.limit = Some(1);
+    asked.deadline = Some(DEADLINE);
+    for rows in sink.store().search(asked)? {
+        let rows = rows?;
+        let id = rows
+            .rows()
+            .get(0)
+            .and_then(|row| CallId::parse(row.correlation_id?));
+        if let Some(id) = id {
+            return closed_call(sink.store(), id);
+        }
+    }
+    Ok(None)
+}
+
+fn closed_call(store: &Store, id: CallId) -> Result<Option<CallRecord>, SearchError> {
+    let mut asked = Search::new(Filter::All(vec![
+        Filter::Class(vec![Class::Record]),
+        Filter::is(Column::Record, CALL),
+        Filter::is(Column::CorrelationId, &id.to_string()),
+    ]));
+    asked.columns = Some(vec![Column::Payload]);
+    asked.limit = Some(1);
+    asked.deadline = Some(DEADLINE);
+    for rows in store.search(asked)? {
+        let rows = rows?;
+        if let Some(call) = rows.rows().get(0).and_then(|row| call_of(&row)) {
+            return Ok(Some(call));
+        }
+    }
+    Ok(None)
+}
+
+/// Everything that belongs to a call, in the order of reception: messages of its legs, and what was attached to them.
+///
+/// # Errors
+/// Where the search ended early.
+pub fn messages_of(store: &Store, call: &CallRecord) -> Result<Vec<StoredMessage>, SearchError> {
+    let ids: Vec<&str> = call.legs.iter().map(|leg| &*leg.call_id).collect();
+    let one_of = |column| Filter::Text(column, TextTest::is_one_of(ids.iter().copied()));
+    let mut asked = Search::new(Filter::All(vec![
+        Filter::Present(Column::Record).negated(),
+        Filter::Any(vec![
+            one_of(Column::CallId),
+            one_of(Column::AttachedTo),
+            one_of(Column::CorrelationId),
+        ]),
+    ]));
+    let beside = i64::try_from(BESIDE.as_micros()).unwrap_or(i64::MAX);
+    asked.time = around(call.started, -beside)..around(call.last, beside);
+    asked.columns = Some(StoredMessage::COLUMNS.to_vec());
+    asked.limit = Some(MAX_MESSAGES);
+    asked.deadline = Some(DEADLINE);
+    let mut messages = Vec::new();
+    for rows in store.search(asked)? {
+        let rows = rows?;
+        messages.extend((rows.rows().iter()).filter_map(|row| StoredMessage::from_row(&row)));
+    }
+    messages.reverse();
+    Ok(messages)
+}
+
+/// The ladder of messages of one call.
+#[must_use]
+pub fn ladder(messages: &[StoredMessage], lane_by: LaneBy) -> Ladder {
+    let told: Vec<(&StoredMessage, Cow<'_, [u8]>, String)> = messages
+        .iter()
+        .filter_map(|stored| {
+            let message = stored.message()?;
+            let content = content(message).unwrap_or_default();
+            let agent = agent_name(stored.origin()?.peer.ip(), message.capture_id());
+            Some((stored, content, agent))
+        })
+        .collect();
+    let seen: Vec<Seen<'_>> = told
+        .iter()
+        .filter_map(|(stored, content, agent)| {
+            let received = (stored.received_at())
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap_or_default();
+            let row = stored.id.get().unsigned_abs();
+            Some(Seen::of_message(
+                stored.message()?,
+                content,
+                row,
+                received,
+                agent,
+            ))
+        })
+        .collect();
+    Ladder::new(&seen, lane_by)
+}
+
+fn around(moment: Moment, micros: i64) -> i64 {
+    moment.as_micros().saturating_add(micros)
+}
+
+fn call_of(row: &Row<'_>) -> Option<CallRecord> {
+    serde_json::from_slice(row.payload).ok()
+}
+
+fn cursor(row: &Row<'_>) -> Cursor {
+    Cursor::new(row.received_at, row.id())
+}
