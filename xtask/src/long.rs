@@ -114,13 +114,16 @@ fn hostile(duration: Duration, seed: u64) -> Result<bool> {
     let grew = outcome.late.saturating_sub(outcome.early);
     let (served, closed) = (outcome.served(), outcome.gave_back());
     let balanced = outcome.status["ledger"]["unaccounted"] == 0;
+    let crowded = outcome.descriptors >= siege.connections;
     println!(
-        "ended well: {}, panicked: {panicked}, grew by {} KiB, good agents served: {served}, \
+        "ended well: {}, panicked: {panicked}, grew by {} KiB, good agents served: {served}, {} connections at once: {crowded}, \
          descriptors given back: {closed}, ledger balanced: {balanced}",
         outcome.ended_well,
-        grew / 1024
+        grew / 1024,
+        siege.connections
     );
-    Ok(outcome.ended_well && !panicked && grew <= GROWTH && served && closed && balanced)
+    let unharmed = outcome.ended_well && !panicked && grew <= GROWTH;
+    Ok(unharmed && served && crowded && closed && balanced)
 }
 
 /// A soak of a release build with faults of up to half a minute; prints memory, descriptors and the ledger at the end.

@@ -29,6 +29,10 @@ fn hostile_input_grows_nothing_and_harms_nobody() {
         of("tcp")["connections"]["closed"]["message_timeout"].as_u64() > Some(0),
         "{told}"
     );
+    assert!(
+        of("tcp")["connections"]["refused"]["max_connections"].as_u64() > Some(0),
+        "{told}"
+    );
     assert!(outcome.gave_back(), "{told}");
     assert!(outcome.descriptors < 2_000, "{told}");
     assert!(outcome.late < 256 << 20, "{told}");

@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use flate2::{Compression, write::GzEncoder};
@@ -23,6 +23,9 @@ const BOMB: usize = 32 << 20;
 
 /// Connections that dribble at once, over each transport.
 const DRIBBLING: usize = 40;
+
+/// How long a crowd stays once it is complete.
+const HOLD: Duration = Duration::from_secs(2);
 
 /// Between two turns of an attacker, so that a siege also runs where others work.
 const TURN: Duration = Duration::from_millis(5);
@@ -182,8 +185,9 @@ fn dribble<S: Write>(open: impl Fn() -> io::Result<S>, octets: &[u8], over: &Ato
     }
 }
 
-/// As many connections as can be had, from many addresses, held and dropped.
-fn crowd(target: SocketAddr, most: usize, over: &AtomicBool) {
+/// More connections than the listener allows, from many addresses, held for a while and dropped.
+fn crowd(target: SocketAddr, allowed: usize, over: &AtomicBool) {
+    let tried = allowed + allowed / 10;
     let mut held: Vec<TcpStream> = Vec::new();
     let mut turn = 0_usize;
     while !over.load(Relaxed) {
@@ -193,10 +197,14 @@ fn crowd(target: SocketAddr, most: usize, over: &AtomicBool) {
             Ok(stream) => held.push(stream),
             Err(_) => held.clear(),
         }
-        if held.len() >= most {
+        if held.len() >= tried {
+            let until = Instant::now() + HOLD;
+            while !over.load(Relaxed) && Instant::now() < until {
+                thread::sleep(TURN);
+            }
             held.clear();
         }
-        if turn.is_multiple_of(16) {
+        if turn.is_multiple_of(32) {
             thread::sleep(TURN);
         }
     }

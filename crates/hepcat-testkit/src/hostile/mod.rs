@@ -42,7 +42,7 @@ pub struct Siege {
     pub duration: Duration,
     /// What is random follows from this.
     pub seed: u64,
-    /// Connections that are tried to be held at once.
+    /// Connections that the listener allows at once, and of which a tenth more are tried to be held.
     pub connections: usize,
     /// Prints a line every minute.
     pub talkative: bool,
@@ -103,7 +103,8 @@ impl Siege {
     pub fn run(&self, binary: &Path) -> io::Result<Outcome> {
         let ca = TestCa::new();
         let counter = Counter::start()?;
-        let mut node = NodeProcess::try_start(binary, &config(&ca, counter.address()))?;
+        let mut node =
+            NodeProcess::try_start(binary, &config(&ca, counter.address(), self.connections))?;
         let before = look(&node)?;
         let (over, alone) = (Arc::default(), Arc::default());
         let (targets, arrived) = (Targets::of(&node), counter.arrived());
@@ -252,7 +253,8 @@ fn look(node: &NodeProcess) -> io::Result<Look> {
     })
 }
 
-/// Whether a siege has been one: good agents were there, keys were guessed, slow connections were cut.
+/// Whether a siege has been one: good agents were there, keys were guessed, slow connections were cut, and the crowd
+/// was complete.
 fn is_enough(status: &serde_json::Value, arrived: &Arrived) -> bool {
     let listeners = status["listeners"].as_array();
     let sum = |of: &[&str]| {
@@ -264,7 +266,8 @@ fn is_enough(status: &serde_json::Value, arrived: &Arrived) -> bool {
     };
     let good = Lane::ALL.iter().all(|lane| arrived.of(lane.mark()) > 20);
     let guessed = sum(&["ledger", "refused", "key"]) > 100;
-    good && guessed && sum(&["connections", "closed", "message_timeout"]) > 20
+    let crowded = sum(&["connections", "refused", "max_connections"]) > 0;
+    good && guessed && crowded && sum(&["connections", "closed", "message_timeout"]) > 20
 }
 
 /// Waits until the node has about as many descriptors as before, and looks at it then.
@@ -300,7 +303,7 @@ fn settle(node: &NodeProcess) -> serde_json::Value {
 }
 
 /// Short times, so that much happens in a short siege; otherwise what an operator would write.
-fn config(ca: &TestCa, counter: SocketAddr) -> String {
+fn config(ca: &TestCa, counter: SocketAddr, connections: usize) -> String {
     let server = ca.localhost();
     format!(
         r#"
@@ -318,6 +321,7 @@ keys = [{{ secret = "open sesame" }}]
 [[listener]]
 name = "tcp"
 socket = "hep_tcp:0.0.0.0:0"
+max_connections = {connections}
 message_timeout = "1s"
 idle_timeout = "20s"
 [[listener]]
