@@ -39,6 +39,9 @@ pub struct SinkConfig {
     /// Octets of receive buffer asked for each datagram socket. 32 MiB by default, so that what is lost was lost
     /// before it.
     pub receive_buffer: usize,
+    /// A connection (TCP) is read when the one before it has ended, as its sender knows only one at a time. Otherwise
+    /// both are read at once, and what was still on its way on the old one comes out of order. `false` by default.
+    pub in_turn: bool,
     /// Port of the first lane; 0, the default, lets the system choose. The others' are always chosen.
     pub port: u16,
 }
@@ -52,6 +55,7 @@ impl SinkConfig {
             lanes: 1,
             identity: None,
             receive_buffer: 32 << 20,
+            in_turn: false,
             port: 0,
         }
     }
@@ -137,7 +141,9 @@ impl Sink {
                 let port = if lane == 0 { config.port } else { 0 };
                 match config.transport {
                     Transport::Udp => udp_lane(port, config.receive_buffer),
-                    Transport::Tcp | Transport::Tls => stream_lane(port, tls.as_ref()),
+                    Transport::Tcp | Transport::Tls => {
+                        stream_lane(port, tls.as_ref(), config.in_turn)
+                    }
                 }
             })
             .collect::<io::Result<_>>()?;
@@ -261,7 +267,7 @@ fn receive_datagrams(lane: &Lane, socket: UdpSocket) {
     }
 }
 
-fn stream_lane(port: u16, tls: Option<&Arc<ServerConfig>>) -> io::Result<Arc<Lane>> {
+fn stream_lane(port: u16, tls: Option<&Arc<ServerConfig>>, in_turn: bool) -> io::Result<Arc<Lane>> {
     let listener = TcpListener::bind(("127.0.0.1", port))?;
     let lane = Lane::new(listener.local_addr()?);
     let theirs = Arc::clone(&lane);
@@ -274,7 +280,12 @@ fn stream_lane(port: u16, tls: Option<&Arc<ServerConfig>>) -> io::Result<Arc<Lan
             theirs.connections.fetch_add(1, Ordering::Relaxed);
             let (lane, tls) = (Arc::clone(&theirs), tls.clone());
             // A connection that breaks shows as loss.
-            thread::spawn(move || receive_stream(&lane, stream, tls).ok());
+            let receive = move || receive_stream(&lane, stream, tls).ok();
+            if in_turn {
+                receive();
+            } else {
+                thread::spawn(receive);
+            }
         }
     });
     Ok(lane)

@@ -36,6 +36,7 @@ impl Lines {
     pub(super) fn start(random: Random) -> io::Result<Self> {
         let mut config = SinkConfig::new(Transport::Tcp);
         config.lanes = 3;
+        config.in_turn = true;
         let streams = Sink::start(&config)?;
         let datagrams = Sink::start(&SinkConfig::new(Transport::Udp))?;
         let addresses = streams.addresses();
