@@ -7,6 +7,16 @@ use crate::{Arrival, ListenerId, Origin};
 /// Frames in order of arrival. Reused between hand-overs, so a steady listener allocates none.
 pub type Batch = Vec<Arrival>;
 
+/// What made a stream useless, without a frame that could be handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StreamFault {
+    /// Octets where a frame should begin, and none does: the reason as decoding errors are counted.
+    OutOfStep(&'static str),
+    /// A TLS handshake that failed: the label under which it is counted.
+    Handshake(&'static str),
+}
+
 /// The consumer of everything that a listener receives.
 ///
 /// A listener reads on only when the future is done: awaiting is how TCP and TLS push back on their
@@ -38,6 +48,12 @@ pub trait Handler: Send + Sync + 'static {
         let _ = origin;
         Ok(())
     }
+
+    /// Told of a peer that is not understood, which the counters of a listener cannot name. Ignored by default. Must
+    /// not block.
+    fn stream_fault(&self, listener: ListenerId, peer: SocketAddr, fault: StreamFault) {
+        let _ = (listener, peer, fault);
+    }
 }
 
 /// A shared handler is one too.
@@ -52,5 +68,9 @@ impl<H: Handler> Handler for Arc<H> {
 
     fn admit_session(&self, origin: &Origin) -> Result<(), &'static str> {
         H::admit_session(self, origin)
+    }
+
+    fn stream_fault(&self, listener: ListenerId, peer: SocketAddr, fault: StreamFault) {
+        H::stream_fault(self, listener, peer, fault);
     }
 }

@@ -154,5 +154,5 @@ pub mod trace;
 pub use callbacks::Callbacks;
 pub use destination::{Destination, DestinationConfig};
 pub use envelope::{Arrival, Envelope, ListenerId, Origin, TlsIdentity, Transport, Unparsable};
-pub use handler::{Batch, Handler};
+pub use handler::{Batch, Handler, StreamFault};
 pub use rustls;

@@ -11,8 +11,8 @@ use std::{
 };
 
 use hepcat_net::{
-    Arrival, Batch, Callbacks, Envelope, Handler, ListenerId, Origin, TlsIdentity, Transport,
-    Unparsable,
+    Arrival, Batch, Callbacks, Envelope, Handler, ListenerId, Origin, StreamFault, TlsIdentity,
+    Transport, Unparsable,
     callbacks::{CallbackStats, Chain, Flow},
     listener::{Listener, ListenerConfig},
 };
@@ -259,8 +259,9 @@ async fn a_listener_takes_callbacks_over_udp_and_tcp() {
     assert!(handler.next().0.lock().is_empty());
 }
 
-/// Lets nobody in.
-struct Closed;
+/// Lets nobody in, and keeps the latest fault.
+#[derive(Default)]
+struct Closed(Mutex<Option<StreamFault>>);
 
 impl Handler for Closed {
     async fn handle(&self, _: &mut Batch) {}
@@ -272,15 +273,22 @@ impl Handler for Closed {
     fn admit_session(&self, _: &Origin) -> Result<(), &'static str> {
         Err("subject")
     }
+
+    fn stream_fault(&self, _: ListenerId, _: SocketAddr, fault: StreamFault) {
+        *self.0.lock() = Some(fault);
+    }
 }
 
 #[test]
 fn who_may_connect_is_asked_of_the_handler_behind_the_callbacks() {
-    let handler = Arc::new(Callbacks::new(Chain::new(), Closed));
+    let handler = Arc::new(Callbacks::new(Chain::new(), Closed::default()));
     let origin = origin();
     assert_eq!(
         handler.admit_connection(origin.listener, origin.peer),
         Err("address")
     );
     assert_eq!(handler.admit_session(&origin), Err("subject"));
+    let fault = StreamFault::Handshake("not_tls");
+    handler.stream_fault(origin.listener, origin.peer, fault);
+    assert_eq!(*handler.next().0.lock(), Some(fault));
 }

@@ -49,7 +49,7 @@ pub use flow::{Failure, Flow, IntoFlow};
 
 use std::net::SocketAddr;
 
-use crate::{Arrival, Batch, Handler, ListenerId, Origin};
+use crate::{Arrival, Batch, Handler, ListenerId, Origin, StreamFault};
 
 /// A handler that lets callbacks look at messages first, and hands on what they do not skip.
 #[derive(Debug)]
@@ -111,5 +111,9 @@ impl<H: Handler> Handler for Callbacks<H> {
 
     fn admit_session(&self, origin: &Origin) -> Result<(), &'static str> {
         self.next.admit_session(origin)
+    }
+
+    fn stream_fault(&self, listener: ListenerId, peer: SocketAddr, fault: StreamFault) {
+        self.next.stream_fault(listener, peer, fault);
     }
 }

@@ -150,7 +150,7 @@ impl<S: AsyncRead + Unpin, H: Handler> Connection<S, H> {
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    self.intake.tally.not_a_frame(&error);
+                    self.intake.not_a_frame(&error, &self.origin);
                     self.out_of_step(&error);
                     if self.deframer.is_closed() {
                         return Err(reason_to_close(&error));

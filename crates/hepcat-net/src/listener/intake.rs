@@ -1,10 +1,10 @@
 use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
-use hepcat_wire::Message;
+use hepcat_wire::{DecodeError, Message};
 
 use super::counters::{Counters, Tally};
-use crate::{Arrival, Batch, Envelope, Handler, Origin, Unparsable};
+use crate::{Arrival, Batch, Envelope, Handler, Origin, StreamFault, Unparsable};
 
 /// Frames are handed over at the latest when there are so many: enough to make the hand-over cheap, few enough
 /// to stay in the cache and to let other tasks in within a fraction of a millisecond.
@@ -58,6 +58,14 @@ impl<H: Handler> Intake<H> {
                 false
             }
         }
+    }
+
+    /// Takes note of octets on a stream that are no frame.
+    pub(super) fn not_a_frame(&mut self, error: &DecodeError, origin: &Origin) {
+        self.tally.not_a_frame(error);
+        let fault = StreamFault::OutOfStep(error.reason());
+        self.handler
+            .stream_fault(origin.listener, origin.peer, fault);
     }
 
     pub(super) fn is_full(&self) -> bool {

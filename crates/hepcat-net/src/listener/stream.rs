@@ -16,7 +16,7 @@ use super::{
     socket::{self, canonical},
     stats::CloseReason,
 };
-use crate::{Handler, ListenerId, Origin, Transport};
+use crate::{Handler, ListenerId, Origin, StreamFault, Transport};
 
 /// After an accept that failed for want of descriptors or memory: first and longest pause. The connection waits
 /// in the kernel meanwhile.
@@ -138,6 +138,8 @@ impl<H: Handler> Shared<H> {
             }
             Err(failure) => {
                 self.counters.handshake_failures.add(failure.reason);
+                let fault = StreamFault::Handshake(failure.reason);
+                self.handler.stream_fault(self.id, peer, fault);
                 tracing::debug!(
                     listener = self.id.0,
                     %peer,

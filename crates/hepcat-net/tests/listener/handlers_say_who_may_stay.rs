@@ -1,14 +1,14 @@
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
 
 use hepcat_net::{
-    Batch, Handler, ListenerId, Origin,
+    Batch, Handler, ListenerId, Origin, StreamFault,
     listener::{Listener, ListenerConfig, ListenerHandle},
     rustls::crypto::aws_lc_rs,
     tls::{ClientAuth, ServerTls},
@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Doorman {
     closed: bool,
     frames: AtomicUsize,
+    faults: Mutex<Vec<(IpAddr, StreamFault)>>,
 }
 
 impl Handler for Doorman {
@@ -44,6 +45,18 @@ impl Handler for Doorman {
             Some("CN=edge") => Ok(()),
             _ => Err("certificate"),
         }
+    }
+
+    fn stream_fault(&self, _: ListenerId, peer: SocketAddr, fault: StreamFault) {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.push((peer.ip(), fault));
+    }
+}
+
+impl Doorman {
+    fn faults(&self) -> Vec<(IpAddr, StreamFault)> {
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.clone()
     }
 }
 
@@ -138,4 +151,28 @@ async fn the_number_of_bad_frames_that_close_a_stream_can_be_chosen() {
         listener.stats().connections_closed.get("too_many_errors") == 1
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_handler_is_told_whose_stream_is_no_hep_and_whose_handshake_fails() {
+    let ca = TestCa::new();
+    let server = ca.localhost();
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let tls = ServerTls::new(provider, &server.cert, &server.key);
+    let plain = Arc::new(Doorman::default());
+    let secure = Arc::new(Doorman::default());
+    let tcp = serve(ListenerConfig::tcp(ListenerId(3), loopback()), &plain);
+    let tls = serve(ListenerConfig::tls(ListenerId(4), loopback(), tls), &secure);
+    let text = b"GET / HTTP/1.1\r\n\r\n";
+    let local = IpAddr::from(Ipv4Addr::LOCALHOST);
+    for (listener, doorman, fault) in [
+        (&tcp, &plain, StreamFault::OutOfStep("unknown_format")),
+        (&tls, &secure, StreamFault::Handshake("not_tls")),
+    ] {
+        let mut agent = FakeAgent::tcp(listener.local_addr());
+        agent.send(text);
+        until("fault", || !doorman.faults().is_empty()).await;
+        assert_eq!(doorman.faults(), [(local, fault)]);
+    }
+    assert_eq!(plain.frames.load(SeqCst), 0);
 }
