@@ -376,6 +376,31 @@ fn one_hostile_agent_never_affects_another() {
 }
 
 #[test]
+fn octets_are_limited_where_messages_are_few() {
+    let collector = FakeCollector::tcp();
+    let limits = "octets_per_second = \"64KiB\"\nburst = \"2s\"";
+    let node = NodeProcess::start(HEPCAT, &node_text(&collector, limits));
+    let (large, small) = (Agent::new(&node, 2), Agent::new(&node, 3));
+    let long = |number: usize| {
+        let call_id = format!("{number}@large-{}", "x".repeat(8_000));
+        frame::sip_v3(frame::sip_options(&call_id))
+    };
+    for number in 0..60 {
+        large.send(&long(number));
+        small.send(&message(&format!("{number}@small")));
+    }
+    let status = settled(&node, 120);
+    let of_large = &agent(&node, "127.0.0.2")["ledger"];
+    // The burst is 15 of them, and a slow machine earns some meanwhile.
+    let taken = of_large["routed"].as_u64().expect("a count");
+    assert!((15..60).contains(&taken), "{of_large}");
+    assert_eq!(of_large["refused"]["rate"], 60 - taken);
+    assert_eq!(agent(&node, "127.0.0.3")["ledger"]["routed"], 60);
+    let refused = &status["listeners"][0]["ledger"]["refused"];
+    assert_eq!(refused["rate"], 60 - taken);
+}
+
+#[test]
 fn invented_agents_do_not_flood_the_log() {
     let collector = FakeCollector::tcp();
     let node = NodeProcess::start(
