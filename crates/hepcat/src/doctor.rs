@@ -1,5 +1,6 @@
 //! What is wrong with a running node, in plain sentences: a pure function of one reading.
 
+mod agents;
 mod script;
 
 use jiff::Timestamp;
@@ -11,9 +12,6 @@ use crate::{
     },
     tracer::TracerStatus,
 };
-
-/// Nobody reads more: beyond this, agents are left out.
-const MOST_FINDINGS: usize = 200;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -55,7 +53,7 @@ pub fn examine(status: &Status) -> Vec<Finding> {
     for listener in &status.listeners {
         about_listener(status, listener, &mut findings);
     }
-    about_agents(status, &mut findings);
+    agents::about(status, &mut findings);
     for sink in &status.sinks {
         about_sink(status, sink, &mut findings);
     }
@@ -150,7 +148,8 @@ fn about_listener(status: &Status, listener: &ListenerStatus, findings: &mut Vec
         Some(latest) => say(
             Severity::Good,
             format!(
-                "{received} frames received on {transport} {address}, the latest {} ago",
+                "{} received on {transport} {address}, the latest {} ago",
+                counted(received, "frame"),
                 age(status.read_at, latest)
             ),
         ),
@@ -168,15 +167,15 @@ fn about_listener(status: &Status, listener: &ListenerStatus, findings: &mut Vec
     if let Some(connections) = &listener.connections {
         say(
             Severity::Good,
-            format!("{} connections open", connections.open),
+            format!("{} open", counted(connections.open, "connection")),
         );
         let refused: u64 = connections.refused.values().sum();
         if refused > 0 {
             say(
                 Severity::Bad,
                 format!(
-                    "{refused} connections were refused ({}): raise the limit or find who opens so many, or let them \
-                     in (`hepcat agents`)",
+                    "refused {} ({}): raise the limit or find who opens so many, or let them in (`hepcat agents`)",
+                    counted(refused, "connection"),
                     spelled(&connections.refused)
                 ),
             );
@@ -186,7 +185,8 @@ fn about_listener(status: &Status, listener: &ListenerStatus, findings: &mut Vec
             say(
                 Severity::Note,
                 format!(
-                    "{failed} TLS handshakes failed ({}): these agents and this listener do not agree",
+                    "{} failed ({}): these agents and this listener do not agree; the log names them",
+                    counted(failed, "TLS handshake"),
                     spelled(&connections.handshakes_failed)
                 ),
             );
@@ -195,8 +195,8 @@ fn about_listener(status: &Status, listener: &ListenerStatus, findings: &mut Vec
             say(
                 Severity::Note,
                 format!(
-                    "{} frames were cut off because their connection ended",
-                    connections.truncated
+                    "{} cut off by the end of a connection",
+                    counted(connections.truncated, "frame")
                 ),
             );
         }
@@ -206,7 +206,9 @@ fn about_listener(status: &Status, listener: &ListenerStatus, findings: &mut Vec
         say(
             Severity::Bad,
             format!(
-                "{errors} frames did not decode ({}): `hepcat tail type:unparsable` shows them",
+                "{} of what came did not decode ({}): `hepcat agents --sort bad` names who sends it, and \
+                 `hepcat tail type:unparsable` shows what comes in frames",
+                counted(errors, "piece"),
                 spelled(&listener.decode_errors)
             ),
         );
@@ -233,82 +235,11 @@ fn about_datagrams(
     let lost = datagrams.kernel_drops;
     if lost > 0 {
         let sentence = format!(
-            "the kernel dropped {lost} datagrams because the receive buffer was full ({} received): \
+            "the kernel dropped {} because the receive buffer was full ({received} received): \
              a larger buffer, more cores, or TCP between agent and node",
-            received
+            counted(lost, "datagram")
         );
         say(Severity::Bad, sentence);
-    }
-}
-
-/// What stands out: agents that wait, that are refused, that do not decode, whose clock is off. The others are
-/// as they should be, and there may be thousands.
-fn about_agents(status: &Status, findings: &mut Vec<Finding>) {
-    let mut waiting: Vec<&str> = Vec::new();
-    for agent in &status.agents {
-        let name = match agent.capture_id {
-            Some(id) => format!("agent {} ({id})", agent.agent),
-            None => format!("agent {}", agent.agent),
-        };
-        let mut say = |severity, sentence: String| {
-            findings.push(Finding::new(severity, name.as_str(), sentence));
-        };
-        if agent.state == "quarantined" && !waiting.contains(&agent.agent.as_str()) {
-            waiting.push(&agent.agent);
-        }
-        let refused = |reason: &str| agent.ledger.refused.get(reason).copied().unwrap_or(0);
-        let reasons = [
-            ("key", "it sends no key, or none that is configured"),
-            ("address", "its address is in none of the ranges of `allow`"),
-            (
-                "certificate",
-                "its certificate's subject is not in `subjects`",
-            ),
-            (
-                "agent",
-                "an operator refused it; `hepcat agents forget` takes that back",
-            ),
-            ("unknown", "nobody accepted it; `hepcat agents accept` does"),
-            (
-                "rate",
-                "it sends more than `messages_per_second` or `octets_per_second` allow",
-            ),
-            ("muted", "too many in a row did not decode"),
-        ];
-        for (reason, why) in reasons {
-            let frames = refused(reason);
-            if frames > 0 {
-                let severity = if reason == "agent" {
-                    Severity::Note
-                } else {
-                    Severity::Bad
-                };
-                say(
-                    severity,
-                    format!("{frames} of its frames were refused: {why}"),
-                );
-            }
-        }
-        let faults = agent.clock.ahead + agent.clock.behind;
-        if faults > 0 {
-            let sentence = format!(
-                "its clock is off by {}: {faults} messages lay outside of the bounds and are marked",
-                agent.clock.spelled()
-            );
-            say(Severity::Note, sentence);
-        }
-        if findings.len() > MOST_FINDINGS {
-            break;
-        }
-    }
-    if !waiting.is_empty() {
-        let some = waiting.get(..5).unwrap_or(&waiting).join(", ");
-        let sentence = format!(
-            "{} addresses wait in quarantine ({some}{}): `hepcat agents accept` lets one in",
-            waiting.len(),
-            if waiting.len() > 5 { ", …" } else { "" }
-        );
-        findings.push(Finding::new(Severity::Bad, "agents", sentence));
     }
 }
 
@@ -329,8 +260,10 @@ fn about_sink(status: &Status, sink: &SinkStatus, findings: &mut Vec<Finding>) {
             say(
                 Severity::Good,
                 format!(
-                    "{} ({target}) for {since}, {} frames delivered, {} queued",
-                    destination.state, sink.delivered, sink.queued
+                    "{} ({target}) for {since}, {} delivered, {} queued",
+                    destination.state,
+                    counted(sink.delivered, "frame"),
+                    sink.queued
                 ),
             );
             if destination.breaker != "closed" {
@@ -351,8 +284,10 @@ fn about_sink(status: &Status, sink: &SinkStatus, findings: &mut Vec<Finding>) {
             say(
                 Severity::Bad,
                 format!(
-                    "{} ({target}) for {since}: {error}; {} frames wait, the queue holds {}",
-                    destination.state, sink.queued, destination.queue_limit
+                    "{} ({target}) for {since}: {error}; {} in the queue, which holds {}",
+                    destination.state,
+                    counted(sink.queued, "frame"),
+                    destination.queue_limit
                 ),
             );
         }
@@ -368,7 +303,11 @@ fn about_sink(status: &Status, sink: &SinkStatus, findings: &mut Vec<Finding>) {
     if dropped > 0 {
         say(
             Severity::Bad,
-            format!("{dropped} frames were dropped ({})", spelled(&sink.dropped)),
+            format!(
+                "dropped {} ({})",
+                counted(dropped, "frame"),
+                spelled(&sink.dropped)
+            ),
         );
     }
 }
@@ -483,8 +422,8 @@ fn about_ledger(status: &Status, findings: &mut Vec<Finding>) {
     let ledger = &status.ledger;
     let intake = &ledger.intake;
     let sum = format!(
-        "{} frames received = {} routed + {} skipped + {} refused",
-        intake.received,
+        "{} received = {} routed + {} skipped + {} refused",
+        counted(intake.received, "frame"),
         intake.routed,
         intake.skipped.values().sum::<u64>(),
         intake.refused.values().sum::<u64>(),
@@ -513,6 +452,14 @@ fn spelled(reasons: &crate::status::ByReason) -> String {
         .map(|(reason, frames)| format!("{reason} {frames}"))
         .collect();
     words.join(", ")
+}
+
+/// `1 frame`, `2 frames`.
+fn counted(number: u64, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
 }
 
 /// How long ago, in the largest unit that is not zero.

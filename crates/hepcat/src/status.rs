@@ -337,7 +337,7 @@ pub struct AgentStatus {
     pub subject: Option<String>,
     /// Its side of the ledger.
     pub ledger: IntakeStatus,
-    /// Frames that did not decode, by reason.
+    /// What did not decode, by reason: frames, and octets of streams that are none.
     pub unparsable: ByReason,
     /// Octets of all its frames.
     pub octets: u64,
@@ -345,7 +345,7 @@ pub struct AgentStatus {
     pub rate: f64,
     /// What its clock says.
     pub clock: ClockStatus,
-    /// Connections refused for its address.
+    /// Connections refused for its address or its certificate.
     pub connections_refused: u64,
     /// Frames received of it, in this run and those before that are remembered.
     pub frames_ever: u64,
@@ -379,6 +379,7 @@ impl ClockStatus {
         let sign = if offset < 0 { '-' } else { '+' };
         let seconds = Duration::from_micros(offset.unsigned_abs()).as_secs_f64();
         match seconds {
+            seconds if seconds < 0.000_5 => "0 ms".to_owned(),
             seconds if seconds < 1.0 => format!("{sign}{:.0} ms", seconds * 1_000.0),
             seconds if seconds < 120.0 => format!("{sign}{seconds:.1} s"),
             seconds if seconds < 7_200.0 => format!("{sign}{:.0} min", seconds / 60.0),

@@ -243,12 +243,12 @@ fn doctor_says_in_words_what_is_wrong_and_exits_1() {
     let words = String::from_utf8_lossy(&doctor.stdout);
     assert_eq!(doctor.status.code(), Some(1), "{words}");
     for part in [
-        "listener udp: 1 frames received",
+        "listener udp: 1 frame received",
         "has received nothing",
         "destination homer",
         "refused",
-        "1 frames wait",
-        "ledger: 1 frames received = 1 routed",
+        "1 frame in the queue",
+        "ledger: 1 frame received = 1 routed",
     ] {
         assert!(words.contains(part), "no `{part}` in:\n{words}");
     }

@@ -256,4 +256,66 @@ tls = {{ cert = "{}", key = "{}", client_auth = "optional", ca = "{}" }}
         2
     );
     assert_eq!(status["ledger"]["received"], 1);
+    // Whoever has to find out why reads it in the log, by name.
+    let line = node.wait_for_output("connections of this agent are refused");
+    for part in ["127.0.0.1", "listener=\"in\"", "reason=\"certificate\""] {
+        assert!(line.contains(part), "{line}");
+    }
+}
+
+#[test]
+fn who_speaks_something_else_than_hep_or_tls_is_named() {
+    let ca = TestCa::new();
+    let server = ca.localhost();
+    let collector = FakeCollector::tcp();
+    let text = format!(
+        r#"
+[[listener]]
+name = "plain"
+socket = "hep_tcp:127.0.0.1:0"
+[[listener]]
+name = "secure"
+socket = "hep_tls:127.0.0.1:0"
+tls = {{ cert = "{}", key = "{}" }}
+"#,
+        server.cert.display(),
+        server.key.display()
+    );
+    let node = NodeProcess::start(HEPCAT, &node_text(&collector, &text));
+    for listener in ["plain", "secure"] {
+        for _ in 0..3 {
+            let mut agent = FakeAgent::tcp(node.listener(listener));
+            agent.send(b"GET / HTTP/1.1\r\n\r\n");
+            assert!(agent.closed_by_peer(PATIENCE));
+        }
+    }
+    let status = node.wait_for_status("all refused", |status| {
+        status["listeners"][0]["decode_errors"]["unknown_format"] == 3
+            && status["listeners"][1]["connections"]["handshakes_failed"]["not_tls"] == 3
+    });
+    let agent = &status["agents"][0];
+    assert_eq!(agent["agent"], "127.0.0.1");
+    assert_eq!(agent["unparsable"]["unknown_format"], 3);
+    assert_eq!(status["ledger"]["received"], 0);
+    // Once each, with the name of the listener.
+    let line = node.wait_for_output("is no HEP version 3");
+    assert!(
+        line.contains("listener=\"plain\"") && line.contains("127.0.0.1"),
+        "{line}"
+    );
+    let line = node.wait_for_output("TLS handshakes of this agent fail");
+    assert!(
+        line.contains("listener=\"secure\"") && line.contains("not_tls"),
+        "{line}"
+    );
+    let output = node.output();
+    assert_eq!(output.matches("agent=127.0.0.1").count(), 2, "{output}");
+    let doctor = std::process::Command::new(HEPCAT)
+        .args(["doctor", "--node"])
+        .arg(format!("http://{}", node.http_address()))
+        .output()
+        .expect("hepcat runs");
+    let words = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    let sentence = "agent 127.0.0.1: 3 pieces of what it sent did not decode (unknown_format 3)";
+    assert!(words.contains(sentence), "{words}");
 }

@@ -128,6 +128,10 @@ async fn list(arguments: ListArgs) -> Result<()> {
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&listing)?);
     } else {
+        if state.is_some() || !arguments.query.is_empty() {
+            // Who was not asked for is not missing either.
+            listing.decisions.clear();
+        }
         print!("{}", table(&listing));
     }
     Ok(())

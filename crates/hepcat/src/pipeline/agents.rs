@@ -13,7 +13,10 @@ use std::{
 use hepcat_net::{Arrival, ListenerId, Origin, Transport};
 use hepcat_wire::{CaptureIdFix, DecodeError, DecodeErrorKind, trim_nul};
 
-use super::ledger::{Intake, Outcome, Refused};
+use super::{
+    ledger::{Intake, Outcome, Refused},
+    notice::Matter,
+};
 use crate::agents::{AgentRecord, ClockBounds, ClockFault, Pulse, Standing, sent_time};
 
 /// Agents told apart (product decision: enough for every SIP proxy of a large operator, and about
@@ -48,7 +51,7 @@ pub struct AgentEntry {
     pub standing: Standing,
     /// Its side of the ledger.
     pub intake: Intake,
-    /// Frames that did not decode, by reason; the reasons are a closed set.
+    /// What did not decode, frames and octets of streams that are none, by reason; the reasons are a closed set.
     pub unparsable: Vec<(&'static str, u64)>,
     /// Octets of all its frames.
     pub octets: u64,
@@ -68,7 +71,7 @@ pub struct AgentEntry {
     pub subject: Option<Box<str>>,
     /// Messages whose sent time lay outside of the bounds, ahead and behind.
     pub clock_faults: [u64; 2],
-    /// Connections that were refused for its address.
+    /// Connections that were refused for its address or its certificate.
     pub connections_refused: u64,
     pulse: Pulse,
     /// Frames and octets of earlier runs of the process.
@@ -91,6 +94,13 @@ impl AgentEntry {
     #[must_use]
     pub fn clock_offset(&self) -> Option<i64> {
         self.pulse.offset()
+    }
+
+    fn not_decoded(&mut self, reason: &'static str) {
+        match (self.unparsable.iter_mut()).find(|(known, _)| *known == reason) {
+            Some((_, times)) => *times += 1,
+            None => self.unparsable.push((reason, 1)),
+        }
     }
 
     /// Frames and octets received of it in all runs of the process.
@@ -174,7 +184,7 @@ pub(super) struct AgentTable {
     strangers: usize,
     /// Capture agent IDs told apart, of each address.
     ids: HashMap<IpAddr, u16, foldhash::fast::RandomState>,
-    /// Reasons of refusal that the log has told of each address, one bit each.
+    /// What the log has told of each address, one bit each.
     told: HashMap<IpAddr, u16, foldhash::fast::RandomState>,
     /// Of earlier runs, until they are seen again.
     remembered: HashMap<AgentKey, AgentRecord>,
@@ -293,20 +303,13 @@ impl AgentTable {
             }
         }
         if let Some(reason) = seen.fault {
-            match entry
-                .unparsable
-                .iter_mut()
-                .find(|(known, _)| *known == reason)
-            {
-                Some((_, frames)) => *frames += 1,
-                None => entry.unparsable.push((reason, 1)),
-            }
+            entry.not_decoded(reason);
         } else {
             entry.versions |= 1 << seen.version;
         }
     }
 
-    /// Counts a connection that was refused for its address.
+    /// Counts a connection that was refused.
     pub(super) fn connection_refused(&mut self, place: Place, reason: Refused) {
         let standing = Standing::Refused(reason);
         let index = match self.index.get(&place.key) {
@@ -317,6 +320,17 @@ impl AgentTable {
         entry.standing = standing;
         entry.last_seen = place.at;
         entry.connections_refused += 1;
+    }
+
+    /// Counts octets on a connection that are no frame.
+    pub(super) fn out_of_step(&mut self, place: Place, standing: Standing, reason: &'static str) {
+        let index = match self.index.get(&place.key) {
+            Some(index) => *index,
+            None => self.insert(place, standing),
+        };
+        let entry = &mut self.entries[index.0];
+        entry.last_seen = place.at;
+        entry.not_decoded(reason);
     }
 
     /// Counts what was decided about one frame of this agent.
@@ -330,13 +344,13 @@ impl AgentTable {
         self.entries[index.0].standing = standing;
     }
 
-    /// Whether the log has not told yet that frames from this address are refused for this reason.
-    pub(super) fn is_news(&mut self, address: IpAddr, reason: Refused) -> bool {
+    /// Whether the log has not told this yet of this address.
+    pub(super) fn is_news(&mut self, address: IpAddr, matter: Matter) -> bool {
         if self.told.len() >= MAX_AGENTS && !self.told.contains_key(&address) {
             return false;
         }
         let told = self.told.entry(address).or_default();
-        let bit = 1 << (reason as u16);
+        let bit = matter.bit();
         let news = *told & bit == 0;
         *told |= bit;
         news

@@ -11,7 +11,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use hepcat_net::{
-    Arrival, Batch, Handler, ListenerId, Origin, Unparsable,
+    Arrival, Batch, Handler, ListenerId, Origin, StreamFault, Unparsable,
     callbacks::{Chain, Flow},
 };
 use jiff::Timestamp;
@@ -306,9 +306,29 @@ impl Handler for Pipeline {
     fn admit_session(&self, origin: &Origin) -> Result<(), &'static str> {
         let topology = self.topology.load_full();
         match topology.listener(origin.listener) {
-            Some(entry) if !entry.guard.certified(origin) => Err(Refused::Certificate.label()),
+            Some(entry) if !entry.guard.certified(origin) => {
+                let gate = gate(&topology, origin.listener, Some(entry), &entry.guard);
+                let peer = (origin.peer.ip(), entry.transport);
+                self.ledger
+                    .refuse_connection(&gate, peer, Refused::Certificate);
+                Err(Refused::Certificate.label())
+            }
             _ => Ok(()),
         }
+    }
+
+    fn stream_fault(&self, listener: ListenerId, peer: SocketAddr, fault: StreamFault) {
+        // Who looks whether a port is open, and the end of the listener, are nobody's fault.
+        if matches!(fault, StreamFault::Handshake("closed" | "stopped")) {
+            return;
+        }
+        let topology = self.topology.load_full();
+        let Some(entry) = topology.listener(listener) else {
+            return;
+        };
+        let gate = gate(&topology, listener, Some(entry), &entry.guard);
+        let peer = (peer.ip(), entry.transport);
+        self.ledger.stream_fault(&gate, peer, fault);
     }
 }
 
@@ -329,6 +349,7 @@ fn gate<'a>(
 ) -> Gate<'a> {
     Gate {
         listener,
+        name: entry.map_or("", |entry| &entry.name),
         fix: entry.map(|entry| entry.capture_id_fix).unwrap_or_default(),
         guard: entry.map_or(none, |entry| &entry.guard),
         clock: topology.clock(),

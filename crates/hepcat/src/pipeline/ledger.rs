@@ -11,13 +11,13 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use hepcat_net::{Arrival, Batch, ListenerId};
+use hepcat_net::{Arrival, Batch, ListenerId, StreamFault};
 use hepcat_wire::{CaptureIdFix, Message};
 use parking_lot::Mutex;
 
 use super::{
     agents::{AgentEntry, AgentIndex, AgentKey, AgentTable, Place, Seen},
-    notice::{Notice, Notices},
+    notice::{Matter, Notice, Notices},
 };
 use crate::agents::{
     AddressBook, AgentRecord, ClockBounds, Conduct, Decision, Guard, Limits, Standing,
@@ -165,12 +165,37 @@ pub struct Receipt {
 pub struct Gate<'a> {
     /// The listener that received it.
     pub listener: ListenerId,
+    /// Its name.
+    pub name: &'a str,
     /// What that listener does about capture agent IDs.
     pub fix: CaptureIdFix,
     /// What it asks of agents.
     pub guard: &'a Guard,
     /// What is believed of agents' clocks.
     pub clock: ClockBounds,
+}
+
+impl Gate<'_> {
+    fn notice(&self, address: IpAddr, matter: Matter) -> Notice {
+        Notice {
+            address,
+            listener: self.name.into(),
+            matter,
+        }
+    }
+
+    /// A peer that shows no capture agent ID, here and now.
+    fn place(&self, (address, transport): (IpAddr, hepcat_net::Transport)) -> Place {
+        Place {
+            key: AgentKey {
+                address,
+                capture_id: None,
+            },
+            listener: self.listener,
+            transport,
+            at: SystemTime::now(),
+        }
+    }
 }
 
 /// One consistent reading.
@@ -286,8 +311,9 @@ impl Ledger {
             }
             side.settle(Outcome::Refused(refused));
             agents.settle(current.index, Outcome::Refused(refused));
-            if agents.is_news(seen.key.address, refused) {
-                receipt.notices.push(Notice::frames(refused, &seen));
+            let matter = Matter::Frames(refused, seen.fault);
+            if agents.is_news(seen.key.address, matter) {
+                receipt.notices.push(gate.notice(seen.key.address, matter));
             }
             false
         });
@@ -303,31 +329,58 @@ impl Ledger {
         gate: &Gate<'_>,
         place: (IpAddr, hepcat_net::Transport),
     ) -> Option<Refused> {
-        let (address, transport) = place;
-        let mut notices = Vec::new();
-        let refused = {
-            let mut state = self.state.lock();
-            let Standing::Refused(refused) = state.book.standing_of_address(gate.guard, address)
-            else {
-                return None;
-            };
-            let place = Place {
-                key: AgentKey {
-                    address,
-                    capture_id: None,
-                },
-                listener: gate.listener,
-                transport,
-                at: SystemTime::now(),
-            };
-            state.agents.connection_refused(place, refused);
-            if state.agents.is_news(address, refused) {
-                notices.push(Notice::connections(refused, &place));
-            }
-            refused
+        let standing = {
+            let state = self.state.lock();
+            state.book.standing_of_address(gate.guard, place.0)
         };
-        self.notices.tell(&mut notices);
+        let Standing::Refused(refused) = standing else {
+            return None;
+        };
+        self.refuse_connection(gate, place, refused);
         Some(refused)
+    }
+
+    /// Counts a connection that is refused, and tells of it.
+    pub fn refuse_connection(
+        &self,
+        gate: &Gate<'_>,
+        place: (IpAddr, hepcat_net::Transport),
+        refused: Refused,
+    ) {
+        let place = gate.place(place);
+        let matter = Matter::Connections(refused);
+        let is_news = {
+            let mut state = self.state.lock();
+            state.agents.connection_refused(place, refused);
+            state.agents.is_news(place.key.address, matter)
+        };
+        self.tell(is_news, gate, place.key.address, matter);
+    }
+
+    /// Counts octets of a stream that are no frame for whoever sent them, and tells of what made a stream useless.
+    pub fn stream_fault(
+        &self,
+        gate: &Gate<'_>,
+        place: (IpAddr, hepcat_net::Transport),
+        fault: StreamFault,
+    ) {
+        let place = gate.place(place);
+        let matter = Matter::Stream(fault);
+        let is_news = {
+            let mut state = self.state.lock();
+            if let StreamFault::OutOfStep(reason) = fault {
+                let standing = (state.book).standing_of_address(gate.guard, place.key.address);
+                state.agents.out_of_step(place, standing, reason);
+            }
+            state.agents.is_news(place.key.address, matter)
+        };
+        self.tell(is_news, gate, place.key.address, matter);
+    }
+
+    fn tell(&self, is_news: bool, gate: &Gate<'_>, address: IpAddr, matter: Matter) {
+        if is_news {
+            self.notices.tell(&mut vec![gate.notice(address, matter)]);
+        }
     }
 
     /// Limits that hold from now on.
