@@ -35,6 +35,6 @@ fn hostile_input_grows_nothing_and_harms_nobody() {
     );
     assert!(outcome.gave_back(), "{told}");
     assert!(outcome.descriptors < 2_000, "{told}");
-    assert!(outcome.late < 256 << 20, "{told}");
+    assert!(outcome.late.most < 256 << 20, "{told}");
     assert!(outcome.output.lines().count() < 100, "{told}");
 }

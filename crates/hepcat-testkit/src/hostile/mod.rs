@@ -71,16 +71,37 @@ pub struct Look {
     pub descriptors: usize,
 }
 
+/// Resident octets during a part of a siege. What grows raises the least: the most is how many were connected, and what
+/// was inflated, when they happened to meet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Resident {
+    /// The least.
+    pub least: u64,
+    /// The most.
+    pub most: u64,
+}
+
+impl Resident {
+    fn add(&mut self, resident: u64) {
+        self.least = match self.least {
+            0 => resident,
+            least => least.min(resident),
+        };
+        self.most = self.most.max(resident);
+    }
+}
+
 /// What was seen.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Outcome {
     /// Before anything came.
     pub before: Look,
-    /// The most resident octets in the second quarter of the siege.
-    pub early: u64,
-    /// The most resident octets in the last quarter.
-    pub late: u64,
+    /// Resident octets in the second quarter of the siege.
+    pub early: Resident,
+    /// Resident octets in the last quarter.
+    pub late: Resident,
     /// The most descriptors during the siege.
     pub descriptors: usize,
     /// After the attackers had gone.
@@ -149,11 +170,16 @@ impl Siege {
         })
     }
 
-    /// Reads memory and descriptors until the siege is over: most in the second quarter, most in the last, most
+    /// Reads memory and descriptors until the siege is over: of the second quarter, of the last, and the most
     /// descriptors.
-    fn watch(&self, node: &NodeProcess, arrived: &Arrived) -> io::Result<(u64, u64, usize)> {
+    fn watch(
+        &self,
+        node: &NodeProcess,
+        arrived: &Arrived,
+    ) -> io::Result<(Resident, Resident, usize)> {
         let (began, mut said) = (Instant::now(), 0);
-        let (mut early, mut late, mut descriptors) = (0, 0, 0);
+        let (mut early, mut late) = (Resident::default(), Resident::default());
+        let mut descriptors = 0;
         while began.elapsed() < self.duration
             || (began.elapsed() < self.duration + PATIENCE && !is_enough(&node.status(), arrived))
         {
@@ -161,9 +187,9 @@ impl Siege {
             let seen = look(node)?;
             let quarter = began.elapsed().as_secs_f64() / self.duration.as_secs_f64() * 4.0;
             if (1.0..2.0).contains(&quarter) {
-                early = early.max(seen.resident);
+                early.add(seen.resident);
             } else if quarter >= 3.0 {
-                late = late.max(seen.resident);
+                late.add(seen.resident);
             }
             descriptors = descriptors.max(seen.descriptors);
             let minutes = began.elapsed().as_secs() / 60;
@@ -222,10 +248,12 @@ impl fmt::Display for Outcome {
         let kib = |octets: u64| octets / 1024;
         writeln!(
             f,
-            "memory       {} KiB before, at most {} early and {} late, {} after",
+            "memory       {} KiB before, {} to {} early, {} to {} late, {} after",
             kib(self.before.resident),
-            kib(self.early),
-            kib(self.late),
+            kib(self.early.least),
+            kib(self.early.most),
+            kib(self.late.least),
+            kib(self.late.most),
             kib(self.after.resident)
         )?;
         writeln!(
