@@ -352,6 +352,11 @@ fn piece() -> impl Strategy<Value = String> {
     ]
 }
 
+#[test]
+fn control_characters_of_the_source_do_not_break_comments() {
+    opensips::fuzz(b"socket=hep_udp:switch (\0socket=hep_udp:");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -151,7 +151,7 @@ fn without_a_configuration_the_script_sees_everything() {
         "{shown}"
     );
     assert!(
-        shown.contains("6  type 100  not asked: to nowhere\n"),
+        shown.contains("6  type 100  not asked: to store\n"),
         "{shown}"
     );
     assert!(shown.contains("7  not asked about: chunk"), "{shown}");

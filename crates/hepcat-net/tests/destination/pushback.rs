@@ -33,7 +33,7 @@ fn one_of<T: Copy>(random: &mut fastrand::Rng, choices: &[T]) -> T {
 /// A random course of events, the same for the same seed as far as threads allow.
 async fn course(seed: u64, lasts: Duration) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a directory");
     let disk = FaultyDisk::default();
     disk.set_delay(Duration::from_micros(random.u64(0..1500)));
     let mode = one_of(&mut random, &[SpoolMode::Always, SpoolMode::Overflow]);
@@ -150,7 +150,7 @@ async fn a_stuck_collector_is_not_given_up_because_producers_wait_for_the_disk(
     #[case] max_frames: usize,
     #[values(SpoolMode::Overflow, SpoolMode::Always)] mode: SpoolMode,
 ) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a directory");
     let disk = FaultyDisk::default();
     disk.set_delay(Duration::from_millis(2));
     let collector = FakeCollector::tcp();
@@ -169,7 +169,7 @@ async fn a_stuck_collector_is_not_given_up_because_producers_wait_for_the_disk(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_passed_a_failing_disk_by_goes_there_when_it_works_and_the_collector_does_not() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a directory");
     let disk = FaultyDisk::default();
     let collector = FakeCollector::tcp();
     let rig = blocking(&collector, &directory, SpoolMode::Always, &disk, 600);

@@ -171,17 +171,27 @@ fn streams(target: SocketAddr, mut random: Random, over: &AtomicBool) {
 fn dribble<S: Write>(open: impl Fn() -> io::Result<S>, octets: &[u8], over: &AtomicBool) {
     let mut links: Vec<(S, usize)> = Vec::new();
     while !over.load(Relaxed) {
-        if links.len() < DRIBBLING
-            && let Ok(link) = open()
-        {
-            links.push((link, 0));
+        for _ in 0..4 {
+            if links.len() < DRIBBLING
+                && let Ok(link) = open()
+            {
+                links.push((link, 0));
+            }
         }
         links.retain_mut(|(link, at)| {
             let octet = octets.get(*at % octets.len()).copied().unwrap_or(0);
             *at += 1;
             link.write_all(&[octet]).and_then(|()| link.flush()).is_ok()
         });
-        thread::sleep(TURN * 4);
+        // So slow that the time is over before as many pieces came as a message may have.
+        thread::sleep(TURN * 12);
+    }
+}
+
+fn pause(time: Duration, over: &AtomicBool) {
+    let until = Instant::now() + time;
+    while !over.load(Relaxed) && Instant::now() < until {
+        thread::sleep(TURN);
     }
 }
 
@@ -198,11 +208,10 @@ fn crowd(target: SocketAddr, allowed: usize, over: &AtomicBool) {
             Err(_) => held.clear(),
         }
         if held.len() >= tried {
-            let until = Instant::now() + HOLD;
-            while !over.load(Relaxed) && Instant::now() < until {
-                thread::sleep(TURN);
-            }
+            pause(HOLD, over);
             held.clear();
+            // Others have a chance meanwhile: who is shut out cannot be slow.
+            pause(HOLD / 2, over);
         }
         if turn.is_multiple_of(32) {
             thread::sleep(TURN);

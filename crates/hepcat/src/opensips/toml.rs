@@ -65,9 +65,14 @@ pub(super) struct Section {
 }
 
 impl Section {
-    /// One line as it is.
+    /// One line as it is; in a comment, what TOML does not let stand there is replaced.
     pub(super) fn line(&mut self, line: impl Into<String>) {
-        self.lines.push(line.into());
+        let mut line = line.into();
+        let is_harmless = |c: char| c == '\t' || !c.is_control();
+        if line.starts_with('#') && !line.chars().all(is_harmless) {
+            line = line.replace(|c| !is_harmless(c), "\u{fffd}");
+        }
+        self.lines.push(line);
     }
 
     /// `key = value`, where the value is TOML.
