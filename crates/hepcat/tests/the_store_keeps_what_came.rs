@@ -131,6 +131,26 @@ fn a_second_node_on_the_same_directory_is_refused() {
     drop(first);
 }
 
+#[test]
+fn what_a_script_captures_is_kept_with_its_labels_although_it_is_dropped() {
+    let directory = TempDir::new().expect("a directory");
+    let script = directory.path().join("routes.lua");
+    let text = r#"function request_route() sip_capture("noise", "one", "two", "three") drop() end"#;
+    std::fs::write(&script, text).expect("a script");
+    let more = format!("[lua]\nscript = {script:?}\n");
+    let node = NodeProcess::start(HEPCAT, &config(&directory, &more));
+    let mut agent = FakeAgent::tcp(node.listener("tcp"));
+    agent.send(&frame::sip_v3(frame::sip_options("labelled@kept")));
+    wait_for_kept(&node, 1);
+    let found = search(&node, "");
+    assert_eq!(call_ids(&found), ["labelled@kept"]);
+    let label = &found["messages"][0]["labels"][0];
+    assert_eq!(
+        (&label["table"], &label["f1"], &label["f3"]),
+        (&"noise".into(), &"one".into(), &"three".into())
+    );
+}
+
 /// A request, its answer and the end of a call.
 fn call(call_id: &str) -> Vec<Vec<u8>> {
     let scene = [
