@@ -1,7 +1,10 @@
 //! Asking the store from a request: beside the runtime, and no longer than somebody waits for the answer.
 
+use std::ops::Range;
+
 use axum::http::StatusCode;
-use hepcat_store::{Cancel, SearchError};
+use hepcat_store::{Cancel, Cursor, SearchError};
+use jiff::Timestamp;
 
 use super::{problem::Problem, server::Shared};
 use crate::sink::store::StoreSink;
@@ -48,4 +51,42 @@ pub(super) async fn ask<T: Send + 'static>(
 /// A request that cannot be understood.
 pub(super) fn faulty(title: &'static str, detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "/problems/query", title, detail)
+}
+
+/// The place where the page before ended.
+///
+/// # Errors
+/// Where the text is none of ours.
+pub(super) fn cursor(text: Option<&str>) -> Result<Option<Cursor>, Problem> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    match text.parse() {
+        Ok(cursor) => Ok(Some(cursor)),
+        Err(error) => Err(faulty(
+            "cursor not understood",
+            format!("`{text}` is {error}"),
+        )),
+    }
+}
+
+/// Times in microseconds.
+pub(super) fn range(from: Option<Timestamp>, to: Option<Timestamp>) -> Range<i64> {
+    let micros = |time: Timestamp| time.as_microsecond();
+    from.map_or(i64::MIN, micros)..to.map_or(i64::MAX, micros)
+}
+
+impl From<SearchError> for Problem {
+    fn from(error: SearchError) -> Self {
+        let status = match error {
+            SearchError::Deadline => StatusCode::REQUEST_TIMEOUT,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(
+            status,
+            "/problems/search",
+            "search not finished",
+            error.to_string(),
+        )
+    }
 }

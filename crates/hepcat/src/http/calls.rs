@@ -6,12 +6,12 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use hepcat_store::{Cancel, Cursor, Filter};
+use hepcat_store::{Cancel, Filter};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{asking, messages::range, problem::Problem, server::Shared};
+use super::{asking, problem::Problem, server::Shared};
 use crate::{
     call::{
         CallRecord, Kind,
@@ -52,17 +52,11 @@ pub(super) async fn list(
 }
 
 async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response, Problem> {
-    let after = match &parameters.cursor {
-        Some(text) => Some(text.parse::<Cursor>().map_err(|error| {
-            asking::faulty("cursor not understood", format!("`{text}` is {error}"))
-        })?),
-        None => None,
-    };
     let search = CallSearch {
         kind: (!parameters.all).then_some(Kind::Call),
-        time: range(parameters.from, parameters.to),
+        time: asking::range(parameters.from, parameters.to),
         limit: parameters.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE),
-        after,
+        after: asking::cursor(parameters.cursor.as_deref())?,
         ..CallSearch::default()
     };
     let cancel = search.cancel.clone();

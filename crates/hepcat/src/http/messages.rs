@@ -1,14 +1,12 @@
 //! `GET /api/v1/messages`, `GET /api/v1/messages/{id}` and `…/frame`: what the store keeps.
 
-use std::ops::Range;
-
 use axum::{
     Json,
     extract::{Path, Query as Parameters, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use hepcat_store::{Cursor, RowId, SearchError};
+use hepcat_store::RowId;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
@@ -56,17 +54,11 @@ pub(super) async fn list(
 async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response, Problem> {
     let query = Query::parse(&parameters.q)
         .map_err(|error| asking::faulty("query not understood", error.to_string()))?;
-    let cursor = match &parameters.cursor {
-        Some(text) => Some(text.parse::<Cursor>().map_err(|error| {
-            asking::faulty("cursor not understood", format!("`{text}` is {error}"))
-        })?),
-        None => None,
-    };
     let clock = shared.node.pipeline().topology().clock();
     let mut search = MessageSearch::new(query);
-    search.time = range(parameters.from, parameters.to);
+    search.time = asking::range(parameters.from, parameters.to);
     search.limit = parameters.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
-    search.after = cursor;
+    search.after = asking::cursor(parameters.cursor.as_deref())?;
     search.clock = clock;
     let contents = if parameters.brief {
         Contents::ALL.digest(false).payload(false).chunks(false)
@@ -121,25 +113,4 @@ async fn one(shared: &Shared, id: &str) -> Result<StoredMessage, Problem> {
             format!("nothing is kept under {id}: retention may have removed it"),
         )
     })
-}
-
-/// Times in microseconds.
-pub(super) fn range(from: Option<Timestamp>, to: Option<Timestamp>) -> Range<i64> {
-    let micros = |time: Timestamp| time.as_microsecond();
-    from.map_or(i64::MIN, micros)..to.map_or(i64::MAX, micros)
-}
-
-impl From<SearchError> for Problem {
-    fn from(error: SearchError) -> Self {
-        let status = match error {
-            SearchError::Deadline => StatusCode::REQUEST_TIMEOUT,
-            _ => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self::new(
-            status,
-            "/problems/search",
-            "search not finished",
-            error.to_string(),
-        )
-    }
 }
