@@ -20,8 +20,10 @@ use crate::{
 pub(crate) const MAX_FROZEN: usize = 2;
 /// Octets of frames that go out in one write, about.
 const GROUP: usize = 4 << 20;
-/// Hot batches of fewer rows are joined with the next.
+/// Hot batches of fewer rows are joined with the next,
 const SMALL: usize = 256;
+/// if they have fewer octets: for a moment both are there.
+const SMALL_OCTETS: usize = 512 << 10;
 /// How long a log that cannot be written is left alone.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -341,7 +343,7 @@ impl Ingest {
         let joined = view
             .hot
             .last()
-            .filter(|last| last.rows.len() < SMALL)
+            .filter(|last| last.rows.len() < SMALL && last.rows.memory() < SMALL_OCTETS)
             .and_then(|last| {
                 let both = [last.rows.columns(), rows.columns()];
                 arrow::compute::concat_batches(&crate::row::schema(), both).ok()

@@ -1,6 +1,7 @@
 //! The memory budget: who may still take how much, and who is refused first.
 //!
-//! One budget covers everything that grows with rows. Near its end the order is: searches are refused from three
+//! One budget covers everything that grows with rows. Near its end the order is: from a half on it is said to be
+//! short, so that whoever keeps rows elsewhere for convenience (a live tail) lets go; searches are refused from three
 //! quarters on, compaction waits from seven eighths on, and only when all of it is used does ingest wait, and then
 //! drop. So that none of them can starve ingest, searches together never have more than a quarter, compaction not
 //! more than three eighths.
@@ -43,6 +44,30 @@ pub struct MemoryStats {
     pub search: u64,
     /// Footers of segments.
     pub footers: u64,
+}
+
+impl MemoryStats {
+    /// All that is in use.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        [
+            self.ingest,
+            self.flush,
+            self.compaction,
+            self.search,
+            self.footers,
+        ]
+        .iter()
+        .sum()
+    }
+
+    /// Whether half of the budget is in use. Those who hold copies of rows for convenience should let go:
+    /// they come first. Searches are refused next (from three quarters on), then compaction waits (seven eighths), and
+    /// only then are rows dropped.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.total() > self.budget / 2
+    }
 }
 
 #[derive(Debug)]
@@ -208,7 +233,11 @@ mod tests {
     #[test]
     fn searches_are_refused_first_then_compaction_then_ingest() {
         let memory = Memory::new(800);
-        let rows = memory.reserve(Use::Ingest, 550).expect("room");
+        let few = memory.reserve(Use::Ingest, 400).expect("room");
+        assert!(!memory.stats().is_short());
+        let rows = memory.reserve(Use::Ingest, 100).expect("room");
+        assert!(memory.stats().is_short());
+        let found = memory.reserve(Use::Search, 50).expect("room");
         assert!(memory.reserve(Use::Search, 51).is_none());
         let merging = memory
             .reserve(Use::Compaction, 150)
@@ -219,7 +248,7 @@ mod tests {
             .reserve(Use::Ingest, 100)
             .expect("ingest has all of it");
         assert!(memory.reserve(Use::Ingest, 1).is_none());
-        drop((rows, merging, more));
+        drop((few, rows, found, merging, more));
         assert_eq!(
             memory.stats(),
             MemoryStats {

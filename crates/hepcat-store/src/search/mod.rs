@@ -38,6 +38,8 @@ use crate::{
 const FIRST_CHUNK: usize = 256;
 /// Rows of a batch, at most.
 const CHUNK: usize = 8_192;
+/// Octets of a batch, at most and about; a single row may have more.
+const CHUNK_OCTETS: u64 = 4 << 20;
 /// Octets that reading one row group takes: pages of the columns, and the rows of a batch.
 const DECODING: u64 = 6 << 20;
 /// Octets of a match that waits.
@@ -451,7 +453,7 @@ impl Found {
 
     fn hand_out(&mut self) -> Result<Option<RowBatch>, SearchError> {
         let most = usize::try_from(self.remaining).unwrap_or(usize::MAX);
-        let count = self.ready.len().min(self.chunk).min(most);
+        let count = self.few_enough(self.ready.len().min(self.chunk).min(most));
         self.chunk = (self.chunk * 2).min(CHUNK);
         let matches: Vec<Match> = self.ready.drain(..count).collect();
         let gathered = gather::gather(&matches, &self.places, &self.columns);
@@ -472,6 +474,28 @@ impl Found {
         self.report.rows += rows.len() as u64;
         self.account(rows.memory() as u64)?;
         Ok(Some(rows))
+    }
+
+    /// Of the first `count` rows that are ready, how many memory has room for at once: those that are read and the
+    /// batch that is made of them.
+    fn few_enough(&self, count: usize) -> usize {
+        let base = DECODING * self.inner.options.search_threads as u64;
+        let share = (self.inner.memory.budget() / 4).saturating_sub(base);
+        let mut room = CHUNK_OCTETS.min(share / 2).min(self.limit / 2);
+        let fits = |found: &&Match| {
+            let place = usize::try_from(found.place).ok();
+            let place = place.and_then(|place| self.places.get(place));
+            let octets = place.map_or(0, Place::row_octets);
+            let fits = octets <= room;
+            room = room.saturating_sub(octets);
+            fits
+        };
+        self.ready
+            .iter()
+            .take(count)
+            .take_while(fits)
+            .count()
+            .max(1)
     }
 
     /// Looks at the newest places that were not looked at, as many as there are threads.

@@ -26,6 +26,16 @@ pub(super) enum Place {
     },
 }
 
+impl Place {
+    /// Octets of a row there, in the mean and about.
+    pub(super) fn row_octets(&self) -> u64 {
+        match self {
+            Self::Memory(batch) => batch.rows.memory() as u64 / batch.rows.len().max(1) as u64,
+            Self::Group { opened, group, .. } => opened.row_octets(*group),
+        }
+    }
+}
+
 /// A row that fits, without its columns. Ordered by age: the newest is the largest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Match {

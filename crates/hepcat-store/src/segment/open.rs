@@ -39,8 +39,10 @@ use crate::{
     row::{Column, Form, SCHEMA_VERSION, schema},
 };
 
-/// Rows that are decoded at a time.
+/// Rows that are decoded at a time, at most.
 const BATCH_ROWS: usize = 4_096;
+/// Octets that are decoded at a time, about: large rows are decoded few at a time.
+const BATCH_OCTETS: u64 = 2 << 20;
 /// No tail is longer.
 const MAX_TAIL: u64 = 256 << 20;
 
@@ -198,6 +200,7 @@ impl Opened {
             .iter()
             .filter_map(|column| self.column_index(*column))
             .collect();
+        let batch_rows = self.batch_rows(group, &indices);
         guarded(|| {
             let mask = ProjectionMask::leaves(metadata.parquet_schema(), indices);
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
@@ -205,7 +208,7 @@ impl Opened {
                 metadata.clone(),
             )
             .with_row_groups(vec![group])
-            .with_batch_size(BATCH_ROWS)
+            .with_batch_size(batch_rows)
             .with_projection(mask);
             let builder = match selected {
                 Some(selected) => {
@@ -218,9 +221,35 @@ impl Opened {
         })
     }
 
+    fn batch_rows(&self, group: usize, columns: &[usize]) -> usize {
+        let Some(group) = self.row_groups().get(group) else {
+            return BATCH_ROWS;
+        };
+        let octets: i64 = columns
+            .iter()
+            .filter_map(|column| group.columns().get(*column))
+            .map(|column| column.uncompressed_size())
+            .sum();
+        rows_in(BATCH_OCTETS, octets, group.num_rows()).clamp(1, BATCH_ROWS)
+    }
+
+    /// Octets of a row of this group in memory, in the mean and about.
+    pub(crate) fn row_octets(&self, group: usize) -> u64 {
+        let mean = |group: &RowGroupMetaData| group.total_byte_size() / group.num_rows().max(1);
+        let mean = self.row_groups().get(group).map_or(0, mean);
+        u64::try_from(mean).unwrap_or_default()
+    }
+
     fn column_index(&self, column: Column) -> Option<usize> {
         self.plain.schema().index_of(column.name()).ok()
     }
+}
+
+/// How many rows have `room` octets, where `rows` have `octets`.
+fn rows_in(room: u64, octets: i64, rows: i64) -> usize {
+    let (octets, rows) = (octets.max(1).cast_unsigned(), rows.max(1).cast_unsigned());
+    let rows = u128::from(room) * u128::from(rows) / u128::from(octets);
+    usize::try_from(rows).unwrap_or(usize::MAX)
 }
 
 /// The next rows of a reader: all `columns`, those that the segment lacks without values.
