@@ -170,7 +170,7 @@ pub(crate) fn replay(inner: &Arc<Inner>, logs: &[u32]) -> Result<(), OpenError> 
             continue;
         }
         add(&inner.counters.replayed, replayed.rows.into());
-        inner.wait_for_frozen_room(MAX_FROZEN);
+        inner.wait_for_replay_room(MAX_FROZEN);
         let batches = replayed.batches.into_iter().map(|rows| {
             let memory = inner.memory.take(Use::Ingest, rows.memory() as u64);
             Arc::new(HotBatch::new(rows, vec![memory]))

@@ -153,6 +153,16 @@ impl Inner {
         });
     }
 
+    /// The same for what is read back from the log, which waits only where memory says so: a disk that is too full for
+    /// segments must not keep the store from coming back.
+    pub(crate) fn wait_for_replay_room(&self, most: usize) {
+        self.frozen_changed.wait_until(|| {
+            let few = self.live.view().frozen.len() < most;
+            let small = self.memory.stats().ingest < self.memory.budget() / 2;
+            (few || small).then_some(())
+        });
+    }
+
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.lock().begun
     }
@@ -334,10 +344,11 @@ impl Store {
             _lock: lock,
         };
         store.start("store-flush", flush::run)?;
+        // Retention makes the room that writing may need, so it runs while the log is read back.
+        store.start("store-tidy", maintenance::run)?;
         recovery::replay(&store.inner, &recovered.logs)?;
         let ingest = Ingest::new(Arc::clone(&store.inner), recovered.next_generation);
         store.start(LOG_THREAD, move |_inner| ingest.run())?;
-        store.start("store-tidy", maintenance::run)?;
         Ok(store)
     }
 

@@ -5,7 +5,7 @@ mod kit;
 use std::path::{Path, PathBuf};
 
 use hepcat_store::{Column, Filter};
-use kit::{LIMIT, Sample, append, assert_all, fitting, open, options};
+use kit::{LIMIT, Sample, append, assert_all, copy_tree, fitting, open, options};
 
 fn committed() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/store/format-1")
@@ -16,23 +16,10 @@ fn samples() -> Vec<Sample> {
     Sample::many(0, 60, 1)
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("made");
-    for entry in std::fs::read_dir(from).expect("readable") {
-        let entry = entry.expect("readable");
-        let to = to.join(entry.file_name());
-        if entry.file_type().expect("a type").is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            std::fs::copy(entry.path(), to).expect("copied");
-        }
-    }
-}
-
 #[test]
 fn a_store_of_format_1_is_read_searched_and_merged() {
     let directory = tempfile::tempdir().expect("a directory");
-    copy(&committed(), directory.path());
+    copy_tree(&committed(), directory.path());
     let store = open(directory.path(), options());
     let stats = store.stats();
     assert_eq!((stats.replayed, stats.rebuilt_manifests), (20, 0));
@@ -60,5 +47,5 @@ fn make_the_committed_store() {
         assert!(store.flush(LIMIT));
     }
     append(&store, &samples[40..]).wait().expect("kept");
-    copy(directory.path(), &committed());
+    copy_tree(directory.path(), &committed());
 }

@@ -89,6 +89,79 @@ fn kill_at_every(stride: usize) {
 }
 
 #[test]
+fn a_kill_while_coming_back_from_a_kill_costs_nothing_either() {
+    kill_coming_back(5);
+}
+
+#[test]
+#[ignore = "long: a second kill at every step"]
+fn a_kill_at_every_step_of_coming_back_costs_nothing_either() {
+    kill_coming_back(1);
+}
+
+fn kill_coming_back(stride: usize) {
+    let begun = tempfile::tempdir().expect("a directory");
+    let disk = FaultyDisk::default();
+    let promised = {
+        let store = open(begun.path(), faulty(&disk));
+        let promised = work(&store, &disk);
+        // Rows that are in two files of the log only when the kill comes.
+        assert!(store.flush(LIMIT));
+        disk.set_free_space(Some(0));
+        let more = Sample::many(120, 40, 13);
+        for chunk in more.chunks(20) {
+            kit::append(&store, chunk).wait().expect("kept");
+            kit::freeze(&store);
+        }
+        disk.crash_at(0);
+        promised.into_iter().chain(120..160).collect::<Vec<_>>()
+    };
+    for step in (0..400).step_by(stride) {
+        let directory = tempfile::tempdir().expect("a directory");
+        kit::copy_tree(begun.path(), directory.path());
+        let disk = FaultyDisk::default();
+        disk.crash_at(step);
+        if let Ok(store) = Store::open(directory.path(), faulty(&disk)) {
+            let _flushed: bool = store.flush(Duration::from_millis(30));
+        }
+        check(
+            directory.path(),
+            &promised,
+            &format!("killed at step {step} of coming back"),
+        );
+        if !disk.crashed() {
+            assert!(step > 20, "{step} steps are too few to mean anything");
+            return;
+        }
+    }
+    panic!("coming back has no end");
+}
+
+#[test]
+fn a_full_disk_does_not_keep_a_store_from_coming_back() {
+    let begun = tempfile::tempdir().expect("a directory");
+    let killed = tempfile::tempdir().expect("a directory");
+    let full = FaultyDisk::default();
+    full.set_free_space(Some(0));
+    let samples = Sample::many(0, 300, 14);
+    let store = open(begun.path(), faulty(&full));
+    for (round, chunk) in samples.chunks(100).enumerate() {
+        kit::append(&store, chunk).wait().expect("kept");
+        if round < 2 {
+            kit::freeze(&store);
+        }
+    }
+    kit::copy_tree(begun.path(), killed.path());
+    let store = open(killed.path(), faulty(&full));
+    kit::assert_all(&store, &samples);
+    let more = Sample::many(300, 10, 15);
+    kit::append(&store, &more).wait().expect("kept");
+    full.set_free_space(None);
+    assert!(store.flush(LIMIT));
+    assert_eq!(store.stats().rows_in_segments, 310);
+}
+
+#[test]
 fn a_disk_that_is_full_for_a_while_costs_only_what_was_refused() {
     fill_at_every(23);
 }

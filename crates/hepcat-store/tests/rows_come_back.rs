@@ -5,7 +5,7 @@ mod kit;
 use hepcat_store::{
     Cancel, Class, Column, Filter, Fsync, OpenError, RowId, Search, SearchError, Store, TextTest,
 };
-use kit::{LIMIT, Sample, append, assert_all, find, fitting, open, options};
+use kit::{LIMIT, Sample, append, assert_all, copy_tree, find, fitting, open, options};
 
 #[test]
 fn rows_are_found_before_and_after_each_step_of_their_way() {
@@ -66,19 +66,6 @@ fn a_log_that_was_not_closed_is_read_back() {
     let killed = open(copy.path(), options());
     assert_eq!(killed.stats().replayed, 500);
     assert_all(&killed, &samples);
-}
-
-fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
-    std::fs::create_dir_all(to).expect("made");
-    for entry in std::fs::read_dir(from).expect("readable") {
-        let entry = entry.expect("readable");
-        let to = to.join(entry.file_name());
-        if entry.file_type().expect("a type").is_dir() {
-            copy_tree(&entry.path(), &to);
-        } else {
-            std::fs::copy(entry.path(), to).expect("copied");
-        }
-    }
 }
 
 #[test]
@@ -229,86 +216,4 @@ fn a_search_ends_when_it_is_cancelled_late_or_too_large() {
     search.memory = 1_000;
     let mut found = store.search(search).expect("searched");
     assert!(matches!(found.next(), Some(Err(SearchError::Memory))));
-}
-
-#[test]
-fn a_damaged_segment_is_set_aside_and_the_rest_is_found() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let samples = Sample::many(0, 1_000, 7);
-    let store = open(directory.path(), options());
-    append(&store, &samples).wait().expect("kept");
-    drop(store);
-    let pattern = directory.path().join("segments");
-    let victim = files(&pattern)
-        .into_iter()
-        .find(|path| path.to_string_lossy().contains("/registration-"))
-        .expect("a segment");
-    let whole = std::fs::read(&victim).expect("readable");
-    // One flipped bit at a time, all over the file.
-    for at in (0..whole.len()).step_by(whole.len() / 40) {
-        let mut damaged = whole.clone();
-        damaged[at] ^= 0x10;
-        std::fs::write(&victim, &damaged).expect("written");
-        let copy = tempfile::tempdir().expect("a directory");
-        copy_tree(directory.path(), copy.path());
-        let store = open(copy.path(), options());
-        let mut found = store.search(Search::default()).expect("searched");
-        let rows: usize = found.by_ref().map(|rows| rows.expect("read").len()).sum();
-        // A search may not touch the octet, but it never returns fewer without saying so, or other rows.
-        let report = found.report();
-        assert_eq!(
-            rows == 800,
-            report.unreadable > 0,
-            "octet {at}: {rows} rows, {report:?}"
-        );
-        assert!(rows == 800 || rows == 1_000);
-        if rows == 800 {
-            assert_eq!(store.stats().damaged_segments, 1);
-            assert_eq!(store.stats().damaged_rows, 200);
-            assert_eq!(files(&copy.path().join("aside")).len(), 1);
-        }
-    }
-}
-
-fn files(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory).expect("readable") {
-        let path = entry.expect("readable").path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
-}
-
-#[test]
-fn a_manifest_that_is_lost_or_damaged_is_made_anew() {
-    for lose in [true, false] {
-        let directory = tempfile::tempdir().expect("a directory");
-        let samples = Sample::many(0, 900, 8);
-        let store = open(directory.path(), options());
-        for chunk in samples.chunks(300) {
-            append(&store, chunk).wait().expect("kept");
-            assert!(store.flush(LIMIT));
-        }
-        drop(store);
-        let manifest = directory.path().join("manifest");
-        if lose {
-            std::fs::remove_file(&manifest).expect("removed");
-        } else {
-            let mut octets = std::fs::read(&manifest).expect("readable");
-            octets[40] ^= 1;
-            std::fs::write(&manifest, octets).expect("written");
-        }
-        let store = open(directory.path(), options());
-        assert_eq!(store.stats().rebuilt_manifests, 1);
-        assert_all(&store, &samples);
-        let more = Sample::many(900, 10, 9);
-        append(&store, &more).wait().expect("kept");
-        drop(store);
-        let store = open(directory.path(), options());
-        assert_all(&store, &[samples, more].concat());
-    }
 }

@@ -6,7 +6,11 @@
     reason = "each test takes what it needs, so what is unused differs"
 )]
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use hepcat_store::{Class, Envelope, Filter, Options, Row, RowBatchBuilder, Search, Store, Ticket};
 
@@ -173,4 +177,43 @@ pub(crate) fn assert_all(store: &Store, samples: &[Sample]) {
     }
     assert_eq!(seen.len(), expected.len());
     assert!(seen.values().all(|times| *times == 1), "every row once");
+}
+
+/// Waits until what is hot is frozen; of a store whose disk is too full to write it.
+pub(crate) fn freeze(store: &Store) {
+    let wanted = store.stats().frozen + 1;
+    while store.stats().frozen < wanted {
+        assert!(
+            !store.flush(Duration::from_millis(20)),
+            "the disk is not full"
+        );
+    }
+}
+
+/// What a kill leaves: the files as they are now.
+pub(crate) fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("made");
+    for entry in std::fs::read_dir(from).expect("readable") {
+        let entry = entry.expect("readable");
+        let to = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy_tree(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).expect("copied");
+        }
+    }
+}
+
+/// Every file below `directory`.
+pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
 }
