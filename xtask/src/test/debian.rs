@@ -1,6 +1,7 @@
 //! The programs of others that interop tests talk to, from Debian.
 
 use std::{
+    env,
     path::Path,
     process::{Command, Stdio},
 };
@@ -16,26 +17,38 @@ pub(super) fn install_missing() -> Result<Vec<String>> {
     if missing.is_empty() {
         return Ok(Vec::new());
     }
-    if !is_root() || !Path::new("/usr/bin/apt-get").exists() {
+    if !can_install() {
         let note = format!(
             "not installed: {} (with root on Debian they are installed by themselves)",
             missing.join(" ")
         );
         return Ok(vec![note]);
     }
-    let installed = apt_get(&["update", "-qq"])?
-        && apt_get(
-            &[
-                &["install", "-qq", "-y", "--no-install-recommends"],
-                &missing[..],
-            ]
-            .concat(),
-        )?;
+    let installed = install(&missing)?;
     let still: Vec<&str> = self::missing();
     if installed && still.is_empty() {
         return Ok(Vec::new());
     }
     Ok(vec![format!("apt-get did not bring {}", still.join(" "))])
+}
+
+/// Installs packages where this is root on Debian; whether it did.
+pub(super) fn install(packages: &[&str]) -> Result<bool> {
+    if !can_install() {
+        return Ok(false);
+    }
+    let install: &[&str] = &["install", "-qq", "-y", "--no-install-recommends"];
+    Ok(apt_get(&["update", "-qq"])? && apt_get(&[install, packages].concat())?)
+}
+
+/// Whether the shell finds a program of this name.
+pub(super) fn in_path(name: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|directory| directory.join(name).is_file())
+}
+
+fn can_install() -> bool {
+    is_root() && Path::new("/usr/bin/apt-get").exists()
 }
 
 fn missing() -> Vec<&'static str> {

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything a change must pass, and one table that says how it went.
 
 mod debian;
+mod python;
 mod suite;
 
 use std::time::{Duration, Instant};

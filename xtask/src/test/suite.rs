@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 
-use super::{Outcome, Tally, debian};
+use super::{Outcome, Tally, debian, python};
 use crate::cargo::{cargo, succeeds, target_directory, watch};
 
 pub(super) struct Suite {
@@ -56,12 +56,12 @@ pub(super) const SUITES: &[Suite] = &[
         about: "unit, behaviour, property, corpus and end-to-end tests",
         run: |_| {
             let exclude = ["--workspace", "--exclude", "hepcat-interop"];
-            cargo_test(&exclude, |command| command)
+            cargo_test(&exclude, |_| ())
         },
     },
     Suite {
         name: "interop",
-        about: "beside Kamailio, sngrep, rtpengine and sipp",
+        about: "beside Kamailio, sngrep, rtpengine, sipp, DuckDB and ClickHouse",
         run: interop,
     },
     Suite {
@@ -72,13 +72,12 @@ pub(super) const SUITES: &[Suite] = &[
 ];
 
 /// Runs `cargo test`, all of it even after a failure, and counts from what it prints.
-fn cargo_test(
-    selection: &[&str],
-    prepare: impl FnOnce(&mut Command) -> &mut Command,
-) -> Result<Outcome> {
+fn cargo_test(selection: &[&str], prepare: impl FnOnce(&mut Command)) -> Result<Outcome> {
     let mut command = cargo(&["test", "--no-fail-fast"]);
     let mut tally = Tally::default();
-    let succeeded = watch(prepare(command.args(selection)), |line| {
+    command.args(selection);
+    prepare(&mut command);
+    let succeeded = watch(&mut command, |line| {
         if let Some(of_one_binary) = parse_result(line) {
             tally.passed += of_one_binary.passed;
             tally.failed += of_one_binary.failed;
@@ -111,22 +110,34 @@ fn parse_result(line: &str) -> Option<Tally> {
 
 /// Tests with programs of others, which are installed first where that is possible.
 fn interop(ci: bool) -> Result<Outcome> {
-    let missing = debian::install_missing()?;
+    let mut missing = debian::install_missing()?;
+    let python = python::install()?.map_err(|note| missing.push(note)).ok();
     if !succeeds(&mut cargo(&["build", "--package", "hepcat"]))? {
         return Ok(Outcome::check(false));
     }
     let directory = tempfile::tempdir()?;
     let skips = directory.path().join("skips");
     let binary = target_directory()?.join("debug/hepcat");
-    let mut outcome = cargo_test(&["--package", "hepcat-interop"], |command| {
+    let prepare = |command: &mut Command| {
         command
-            .env("HEPCAT_BINARY", binary)
+            .env("HEPCAT_BINARY", &binary)
             .env("HEPCAT_SKIPS", &skips);
-        match ci {
-            true => command.env("HEPCAT_REQUIRE_INTEROP", "1"),
-            false => command,
+        if let Some(python) = &python {
+            command.env("HEPCAT_PYTHON", python);
         }
-    })?;
+        if ci {
+            command.env("HEPCAT_REQUIRE_INTEROP", "1");
+        }
+    };
+    let mut outcome = cargo_test(&["--package", "hepcat-interop"], prepare)?;
+    // Built as the suite `test` builds it, or Arrow and Parquet were built twice.
+    let readers = ["--workspace", "--exclude", "hepcat-interop", "--test"];
+    let readers = cargo_test(
+        &[&readers[..], &["read_by_others", "--", "--ignored"]].concat(),
+        prepare,
+    )?;
+    outcome.tally.passed += readers.tally.passed;
+    outcome.tally.failed += readers.tally.failed;
     let skipped = fs::read_to_string(&skips).unwrap_or_default();
     let mut tests: Vec<&str> = skipped
         .lines()
