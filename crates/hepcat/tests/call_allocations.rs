@@ -60,6 +60,26 @@ fn a_message_of_a_known_call_allocates_nothing_when_it_says_nothing_new() {
 }
 
 #[test]
+fn following_whole_calls_allocates_a_few_times_per_call() {
+    let scenes: Vec<Scene> = (0..1_000)
+        .map(|number| scenes::basic(&format!("{number:08x}@10.0.0.1")))
+        .collect();
+    let mut tracker = feed::tracker();
+    let (mut messages, mut allocations) = (0, 0);
+    for scene in &scenes {
+        for (row, observation) in (1..).zip(&scene.observations) {
+            let seen = feed::seen(row, observation);
+            let before = ALLOCATIONS.get();
+            tracker.ingest(&seen);
+            allocations += ALLOCATIONS.get() - before;
+            messages += 1;
+        }
+    }
+    eprintln!("{allocations} allocations for {messages} messages of 1,000 calls");
+    assert!(allocations <= 4 * messages, "{allocations} for {messages}");
+}
+
+#[test]
 fn an_open_leg_takes_about_two_kilobytes() {
     const LEGS: isize = 10_000;
     let mut limits = Limits::default();
@@ -80,4 +100,6 @@ fn an_open_leg_takes_about_two_kilobytes() {
     let each = taken / LEGS;
     eprintln!("{each} octets for each open leg of 7 messages");
     assert!((500..2_600).contains(&each), "{each}");
+    let reckoned = isize::try_from(tracker.open().octets).unwrap() / LEGS;
+    assert!((each - reckoned).abs() * 4 < each, "{each} are reckoned as {reckoned}");
 }

@@ -169,6 +169,10 @@ impl Heard {
         self.transmissions = Vec::new();
     }
 
+    pub(super) fn octets(&self) -> usize {
+        self.transmissions.capacity() * size_of::<Transmission>()
+    }
+
     pub(super) const fn counts(&self) -> Counts {
         self.counts
     }

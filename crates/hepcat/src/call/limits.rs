@@ -8,9 +8,12 @@ use super::record::{Kind, State};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Open legs. One more, and the one that would be closed soonest is evicted. Default 50,000: about 75 MB, or
-    /// 200 new calls a second of four minutes each.
+    /// Open legs. One more, and the call that would be closed soonest is evicted. Default 50,000: 200 new calls a
+    /// second of four minutes each.
     pub max_legs: usize,
+    /// What open legs and their links may take, in octets, as [`crate::call::Open::octets`] reckons it; beyond that calls
+    /// are evicted as above. Default 128 MiB: 50,000 legs of 14 messages with room to spare.
+    pub max_octets: usize,
     /// Legs of one call; a link to one more is withheld. Default 64.
     pub max_legs_per_call: usize,
     /// Registrations. Default 100,000: about 60 MB.
@@ -33,6 +36,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_legs: 50_000,
+            max_octets: 128 << 20,
             max_legs_per_call: 64,
             max_registrations: 100_000,
             max_agents: 10_000,
@@ -45,7 +49,27 @@ impl Default for Limits {
     }
 }
 
+/// What a registration and a change that waits take, for a budget; texts of both are bounded.
+const REGISTRATION_OCTETS: usize = 1_024;
+const CHANGE_OCTETS: usize = 4_096;
+/// What an open leg takes at least.
+const LEAST_LEG_OCTETS: usize = 1_024;
+
 impl Limits {
+    /// The defaults, but for memory: so many octets in all, of which three quarters are for legs and an eighth each for
+    /// registrations and for changes that wait.
+    #[must_use]
+    pub fn within(octets: usize) -> Self {
+        let (legs, eighth) = (octets / 4 * 3, octets / 8);
+        Self {
+            max_legs: (legs / LEAST_LEG_OCTETS).max(1),
+            max_octets: legs,
+            max_registrations: (eighth / REGISTRATION_OCTETS).max(1),
+            max_changes: (eighth / CHANGE_OCTETS).max(16),
+            ..Self::default()
+        }
+    }
+
     /// How long a leg may be silent.
     pub(super) fn patience(&self, kind: Kind, state: State) -> Duration {
         match (kind, state) {

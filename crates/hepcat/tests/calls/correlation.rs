@@ -328,6 +328,19 @@ fn a_blind_transfer() {
         rules_of(&calls(&scene)[0]),
         [(Rule::Referred, 75, LinkStatus::Joined)]
     );
+    // Also where the node restarts between the two.
+    let (before, after) = scene.observations.split_at(2);
+    let mut tracker = tracker();
+    before.iter().for_each(|one| {
+        tracker.ingest(&seen(1, one));
+    });
+    let state = serde_json::to_string(tracker.state()).unwrap();
+    let state = serde_json::from_str(&state).unwrap();
+    let mut tracker = Tracker::restore(Limits::default(), Rules::default(), state).unwrap();
+    after.iter().for_each(|one| {
+        tracker.ingest(&seen(2, one));
+    });
+    assert_eq!(calls_of(tracker.take_changes()).len(), 1);
 }
 
 #[test]

@@ -102,6 +102,70 @@ fn what_is_evicted_is_told_of_and_counted() {
 }
 
 #[test]
+fn octets_are_bounded_however_long_texts_are() {
+    const MOST: usize = 1 << 20;
+    let mut limits = Limits::default();
+    limits.max_octets = MOST;
+    let mut tracker = Tracker::new(limits, Rules::default(), 7);
+    let long = "x".repeat(250);
+    for number in 0..2_000_i64 {
+        let mut scene = Scene::new();
+        let leg = Leg::new(&format!("{number}{long}@h"), &long, &long);
+        for message in 1..5_u32 {
+            let sip = Sip::request("INVITE", &leg, message)
+                .header("User-Agent", &format!("{message}{long}"))
+                .header("X-CID", &format!("{number}-{message}{long}"))
+                .header("P-Asserted-Identity", &long)
+                .sdp("10.0.0.1", 4000, &["8"], "sendrecv");
+            scene.add("edge", number, CALLER, CALLEE, &sip);
+        }
+        for observation in &scene.observations {
+            tracker.ingest(&seen(1, observation));
+            assert!(tracker.open().octets <= MOST);
+        }
+    }
+    let open = tracker.open();
+    assert!(open.legs > 50 && open.octets > MOST / 2, "{open:?}");
+    let evicted = usize::try_from(tracker.counters().evicted).unwrap();
+    assert_eq!(evicted + open.calls, 2_000);
+    tracker.close_all();
+    assert_eq!(tracker.open().octets, 0);
+}
+
+#[test]
+fn a_budget_is_divided() {
+    let limits = Limits::within(64 << 20);
+    assert_eq!(limits.max_octets, 48 << 20);
+    assert_eq!(limits.max_registrations, 8 << 10);
+    assert_eq!(Limits::within(0).max_legs, 1);
+}
+
+#[test]
+fn people_who_are_referred_to_are_not_remembered_without_end() {
+    let mut tracker = Tracker::new(Limits::default(), Rules::default(), 7);
+    for number in 0..6_000_i64 {
+        let mut scene = Scene::new();
+        let leg = Leg::new(&format!("{number}@h"), "alice", "bob");
+        let refer = Sip::request("REFER", &leg, 1)
+            .header("Refer-To", &format!("<sip:user-{number}@example.net>"));
+        scene.add("edge", 0, CALLER, CALLEE, &refer);
+        tracker.ingest(&seen(1, &scene.observations[0]));
+    }
+    assert_eq!(tracker.counters().withheld, 6_000 - 4_096);
+    tracker.expire(Moment::from_micros(START_US + 600_000_000));
+    let mut scene = Scene::new();
+    let leg = Leg::new("later@h", "alice", "bob");
+    let refer = Sip::request("REFER", &leg, 1).header("Refer-To", "<sip:carol@example.net>");
+    scene.add("edge", 601_000, CALLER, CALLEE, &refer);
+    tracker.ingest(&seen(1, &scene.observations[0]));
+    assert_eq!(
+        tracker.counters().withheld,
+        6_000 - 4_096,
+        "there is room again"
+    );
+}
+
+#[test]
 fn changes_that_nobody_takes_are_dropped_and_counted() {
     let mut limits = Limits::default();
     limits.max_changes = 3;

@@ -159,6 +159,29 @@ impl Attempts {
 }
 
 impl Facts {
+    pub(super) fn octets(&self) -> usize {
+        let reason = self.reason.as_ref().map_or(0, |(_, reason)| reason.len());
+        let others = self.others.as_deref();
+        let attempts = |attempts: &Attempts| {
+            let refused = attempts
+                .refused
+                .as_ref()
+                .and_then(|refused| refused.phrase.as_ref());
+            let success = attempts
+                .success
+                .as_ref()
+                .and_then(|success| success.phrase.as_ref());
+            [refused, success]
+                .into_iter()
+                .flatten()
+                .map(|phrase| phrase.len())
+                .sum::<usize>()
+        };
+        reason
+            + attempts(&self.invites)
+            + others.map_or(0, |others| size_of::<Attempts>() + attempts(others))
+    }
+
     pub(super) fn challenge(&mut self, cseq: u32) {
         let (low, high) = self.challenged.unwrap_or((cseq, cseq));
         self.challenged = Some((low.min(cseq), high.max(cseq)));

@@ -34,6 +34,10 @@ pub(super) use summary::Context;
 
 /// Agents and user agents of one leg.
 const MAX_AGENTS: usize = 8;
+/// What a leg takes in the graph, in a call of its own and in the indexes.
+const SHARE_OCTETS: usize = 480;
+/// What one mentioned value takes there: a group, its text and its key.
+const MENTION_OCTETS: usize = 320;
 
 /// A leg.
 #[derive(Debug, Serialize, Deserialize)]
@@ -68,6 +72,9 @@ pub(super) struct Leg {
     reports: u32,
     events: u32,
     quality: Option<Quality>,
+    /// What [`Self::octets`] was when the tracker counted it last.
+    #[serde(skip)]
+    pub(super) counted: usize,
 }
 
 /// One message of a leg, with what was read from it.
@@ -130,7 +137,30 @@ impl Leg {
             reports: 0,
             events: 0,
             quality: None,
+            counted: 0,
         }
+    }
+
+    /// About what it takes in memory, with its share of graph and indexes.
+    pub(super) fn octets(&self) -> usize {
+        let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+        let user_agents = self.user_agents.capacity() * size_of::<(u64, u64, Box<str>)>()
+            + self
+                .user_agents
+                .iter()
+                .map(|(_, _, name)| name.len())
+                .sum::<usize>();
+        size_of::<Self>()
+            + SHARE_OCTETS
+            + self.mentioned.len() * MENTION_OCTETS
+            + self.call_id.len()
+            + text(&self.asserted)
+            + text(&self.diversion)
+            + user_agents
+            + self.heard.octets()
+            + self.parties.octets()
+            + self.facts.octets()
+            + self.session.octets()
     }
 
     /// Takes in a message. Media addresses that it tells go into `told`.

@@ -44,6 +44,16 @@ impl Default for Parties {
 }
 
 impl Parties {
+    pub(super) fn octets(&self) -> usize {
+        [&self.from, &self.to]
+            .into_iter()
+            .flat_map(|party| [&party.user, &party.host, &party.display])
+            .chain([&self.request_user])
+            .flatten()
+            .map(|text| text.len())
+            .sum()
+    }
+
     /// Takes them from `scan` where it knows better. `order` settles between messages of one time.
     pub(super) fn hear(
         &mut self,

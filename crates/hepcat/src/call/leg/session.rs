@@ -180,6 +180,14 @@ impl Session {
         }
     }
 
+    pub(super) fn octets(&self) -> usize {
+        let texts = self
+            .sides
+            .iter()
+            .map(|side| side.codecs.len() + side.first_codecs.len());
+        self.endpoints.capacity() * size_of::<Endpoint>() + texts.sum::<usize>()
+    }
+
     pub(in crate::call) fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }

@@ -102,7 +102,8 @@ impl Tracker {
     }
 
     /// Makes room: of some that would be looked at soonest, closes the one that would be closed soonest.
-    pub(super) fn evict(&mut self) {
+    /// Gives whether there was one to close.
+    pub(super) fn evict(&mut self) -> bool {
         let mut candidates: Vec<(Moment, Due)> = Vec::with_capacity(CANDIDATES);
         while candidates.len() < CANDIDATES {
             let Some(due) = self.state.due.pop() else {
@@ -124,6 +125,7 @@ impl Tracker {
         if let Some(due) = soonest {
             self.close(due.component, Closed::Evicted);
         }
+        soonest.is_some()
     }
 
     /// Closes every call, as at the end of a replay. Each is told of once more.
@@ -165,6 +167,7 @@ impl Tracker {
             return;
         };
         self.index.open_legs -= 1;
+        self.index.octets -= leg.counted;
         self.index.legs.remove(&leg.key);
         self.state.exchanges.remove(&leg.key);
         for branch in &leg.branches {

@@ -3,11 +3,14 @@
 use std::net::{IpAddr, SocketAddr};
 
 use hepcat_sip::Kind as Line;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::{Endpoint, Hearing, MAX_BRANCHES, MAX_MENTIONED, Placed, Told, Tracker};
 use crate::call::{
-    correlation::{LinkStatus, Member, Mentions, Pair, Rule, correlate_ids, embedded_replaces},
+    correlation::{
+        LinkStatus, Member, Mentioned, Mentions, Pair, Rule, correlate_ids, embedded_replaces,
+    },
     digest::{Digest, mix},
     headers::More,
     heard::{Novelty, has_cookie},
@@ -31,10 +34,15 @@ const MAX_SHARERS: usize = 16;
 /// REFERs and referred INVITEs to one user.
 const MAX_REFERRALS: usize = 16;
 
+/// Users that somebody is referred to at one time; more are not remembered.
+const MAX_REFERRED: usize = 4_096;
+
 /// A leg that was told to call somebody, or that calls because it was told to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Referral {
     leg: usize,
+    /// Tells the leg from another one that has its number later.
+    id: LegId,
     is_refer: bool,
     at: Moment,
 }
@@ -204,38 +212,41 @@ impl Tracker {
             _ => return,
         };
         let Some(target) = target else { return };
+        let Some(id) = self.leg(leg).map(|leg| leg.id) else {
+            return;
+        };
         let key = self.digest.in_space(REFERRED, target);
+        if self.state.referred.len() >= MAX_REFERRED && !self.state.referred.contains_key(&key) {
+            return self.follow(leg, Mentioned::Withheld);
+        }
         let referral = Referral {
             leg,
+            id,
             is_refer,
             at: hearing.at,
         };
         let window = self.rules.refer_window;
-        let known = self.index.referred.entry(key).or_default();
-        let fits: SmallVec<[usize; 2]> = known
+        let known = self.state.referred.entry(key).or_default();
+        let fits: SmallVec<[(usize, LegId); 2]> = known
             .iter()
             .filter(|other| {
                 other.is_refer != is_refer
                     && other.leg != leg
                     && other.at.distance(hearing.at) <= window
             })
-            .map(|other| other.leg)
+            .map(|other| (other.leg, other.id))
             .collect();
         if !known
             .iter()
-            .any(|other| (other.leg, other.is_refer) == (leg, is_refer))
+            .any(|other| (other.id, other.is_refer) == (id, is_refer))
         {
             if known.len() >= MAX_REFERRALS {
                 known.remove(0);
             }
             known.push(referral);
         }
-        for other in fits {
-            // The number may be another leg's by now.
-            if self
-                .leg(other)
-                .is_some_and(|other| other.last_received.distance(hearing.received) <= window * 2)
-            {
+        for (other, id) in fits {
+            if self.leg(other).is_some_and(|other| other.id == id) {
                 self.pair(leg, other, Rule::Referred, key, target);
             }
         }
@@ -244,7 +255,7 @@ impl Tracker {
     /// Forgets referrals that are too old to match; with them go those of closed legs.
     pub(super) fn expire_referrals(&mut self, now: Moment) {
         let window = self.rules.refer_window * 4;
-        self.index.referred.retain(|_, referrals| {
+        self.state.referred.retain(|_, referrals| {
             referrals.retain(|referral| referral.at.distance(now) <= window);
             !referrals.is_empty()
         });

@@ -91,6 +91,8 @@ pub struct Open {
     pub groups: usize,
     /// Registrations.
     pub registrations: usize,
+    /// What legs take in memory with their links, about: what [`Limits::max_octets`] bounds.
+    pub octets: usize,
 }
 
 /// Everything that a restart must not lose. Opaque; written with any serde format. Made with
@@ -111,6 +113,8 @@ pub struct TrackerState {
     dirty: Vec<(usize, u32)>,
     finished: VecDeque<Change>,
     registrations: Registrations,
+    /// Legs with a REFER to a user, or an INVITE that was referred to one, by that user.
+    referred: KeyMap<SmallVec<[links::Referral; 2]>>,
     /// Keys that `correlate` messages brought together, and until when they wait for legs.
     aliases: VecDeque<(Moment, Vec<u64>)>,
     /// Digests of Call-IDs that were closed, the oldest first.
@@ -118,6 +122,8 @@ pub struct TrackerState {
     counters: Counters,
     /// When something was received last.
     now: Moment,
+    /// The highest row that was taken in.
+    last_row: u64,
 }
 
 /// The present version of [`TrackerState`].
@@ -149,9 +155,9 @@ struct Index {
     branches: KeyMap<usize>,
     /// Legs with a media address and port.
     media: KeyMap<SmallVec<[usize; 2]>>,
-    /// Legs with a REFER to a user, or an INVITE that was referred to one.
-    referred: KeyMap<SmallVec<[links::Referral; 2]>>,
     open_legs: usize,
+    /// What all legs take in memory.
+    octets: usize,
 }
 
 impl Tracker {
@@ -173,10 +179,12 @@ impl Tracker {
             dirty: Vec::new(),
             finished: VecDeque::new(),
             registrations: Registrations::default(),
+            referred: KeyMap::default(),
             aliases: VecDeque::new(),
             closed: VecDeque::new(),
             counters: Counters::default(),
             now: Moment::default(),
+            last_row: 0,
         };
         Self::with_state(limits, rules, state)
     }
@@ -208,9 +216,11 @@ impl Tracker {
                 .insert(self.digest.of(name.as_bytes()), number);
         }
         self.index.closed = self.state.closed.iter().map(|key| (*key, ())).collect();
-        for (number, leg) in self.state.legs.iter().enumerate() {
+        for (number, leg) in self.state.legs.iter_mut().enumerate() {
             let Some(leg) = leg else { continue };
             self.index.open_legs += 1;
+            leg.counted = leg.octets();
+            self.index.octets += leg.counted;
             self.index.legs.insert(leg.key, number);
             for branch in &leg.branches {
                 self.index.branches.entry(*branch).or_insert(number);
@@ -253,6 +263,12 @@ impl Tracker {
         self.rules = rules;
     }
 
+    /// The highest [`Seen::row`] that was taken in: with a restored state, the rows after it are to be fed again.
+    #[must_use]
+    pub fn last_row(&self) -> u64 {
+        self.state.last_row
+    }
+
     /// What it has done.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -267,6 +283,7 @@ impl Tracker {
             calls: self.state.calls.iter().flatten().count(),
             groups: self.state.graph.group_count(),
             registrations: self.state.registrations.len(),
+            octets: self.index.octets,
         }
     }
 
@@ -281,6 +298,7 @@ impl Tracker {
     pub fn ingest(&mut self, seen: &Seen<'_>) -> Placed {
         self.state.counters.messages += 1;
         self.state.now = self.state.now.max(seen.received);
+        self.state.last_row = self.state.last_row.max(seen.row);
         let agent = self.agent(seen.agent);
         let clock = self.state.clocks.get_mut(usize::from(agent));
         let bounds = self.clock_bounds;
@@ -397,12 +415,29 @@ impl Tracker {
             self.register(number, &hearing);
         }
         let attached_by = self.attach_body(scan, method, seen.received);
-        Placed {
+        let placed = Placed {
             at,
             place: self.place_of(number),
             novelty,
             attached_by,
             slot: Some(number),
+        };
+        self.weigh(number);
+        placed
+    }
+
+    /// Counts what the leg takes now, and makes room where that is too much.
+    fn weigh(&mut self, number: usize) {
+        let Some(leg) = self.state.legs.get_mut(number).and_then(Option::as_mut) else {
+            return;
+        };
+        let octets = leg.octets();
+        self.index.octets = self.index.octets - leg.counted + octets;
+        leg.counted = octets;
+        while self.index.octets > self.limits.max_octets && self.index.open_legs > 1 {
+            if !self.evict() {
+                return;
+            }
         }
     }
 
