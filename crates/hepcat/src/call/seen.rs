@@ -33,14 +33,24 @@ impl<'a> Content<'a> {
     /// What `payload` is. SIP is scanned here, and told by its looks as well as by its type: relays rewrite types.
     #[must_use]
     pub fn of(protocol_type: Option<ProtocolType>, payload: &'a [u8]) -> Self {
-        match protocol_type.map(|protocol_type| protocol_type.0) {
-            Some(5 | 58) => return Self::Rtcp,
-            Some(0x20 | 0x22 | 0x23 | 0x63) => return Self::Quality,
-            Some(0x60) => return Self::Correlate,
-            Some(100) => return Self::Log,
-            _ => {}
+        Self::by_type(protocol_type)
+            .unwrap_or_else(|| hepcat_sip::scan(payload).map_or(Self::Event, Self::Sip))
+    }
+
+    /// The same where the payload was scanned already, with what came of it.
+    #[must_use]
+    pub fn of_scanned(protocol_type: Option<ProtocolType>, sip: Option<Scan<'a>>) -> Self {
+        Self::by_type(protocol_type).unwrap_or_else(|| sip.map_or(Self::Event, Self::Sip))
+    }
+
+    fn by_type(protocol_type: Option<ProtocolType>) -> Option<Self> {
+        match protocol_type?.0 {
+            5 | 58 => Some(Self::Rtcp),
+            0x20 | 0x22 | 0x23 | 0x63 => Some(Self::Quality),
+            0x60 => Some(Self::Correlate),
+            100 => Some(Self::Log),
+            _ => None,
         }
-        hepcat_sip::scan(payload).map_or(Self::Event, Self::Sip)
     }
 }
 
@@ -91,11 +101,13 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// What `message` says, with its payload as `payload`: inflated and unwrapped. `received` is since 1970.
+    /// What `message` says, with its payload as `payload`, inflated and unwrapped, which is `content`. `received` is since
+    /// 1970.
     #[must_use]
     pub fn of_message<B: AsRef<[u8]>>(
         message: &'a Message<B>,
         payload: &'a [u8],
+        content: Content<'a>,
         row: u64,
         received: Duration,
         agent: &'a str,
@@ -117,7 +129,7 @@ impl<'a> Seen<'a> {
             destination: address(message.dst_ip(), message.dst_port()),
             ip_protocol: message.ip_protocol().map(|ip_protocol| ip_protocol.0),
             payload,
-            content: Content::of(message.protocol_type(), payload),
+            content,
             correlation_id: correlation_id.map(trim_nul),
             extra_correlation: message.extra_correlations().map(trim_nul),
         }

@@ -8,3 +8,4 @@ mod order;
 mod registrations;
 mod scenes;
 mod states;
+mod whole;

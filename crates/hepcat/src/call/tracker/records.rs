@@ -1,14 +1,15 @@
 //! What is told of calls.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use super::Tracker;
 use crate::call::{
+    compose::{compose, sort_legs},
     correlation::{Link, LinkStatus, Rule},
-    flag::{Flag, Flags},
+    flag::Flag,
     leg::Context,
     moment::Moment,
-    record::{CallId, CallRecord, Change, Closed, LegId, LegRecord, State},
+    record::{CallId, CallRecord, Change, Closed, LegId, LegRecord},
 };
 
 impl Tracker {
@@ -33,15 +34,16 @@ impl Tracker {
         changes
     }
 
+    /// What is final of that: calls that were closed, and ids that are no more. Whoever keeps one row for each call
+    /// asks this, and [`Self::open_calls`] for those that go on.
+    pub fn take_finished(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.state.finished).into()
+    }
+
     /// The record of an open call as of now.
     #[must_use]
     pub fn call(&self, id: CallId) -> Option<CallRecord> {
-        let open = |(component, call): (usize, &Option<super::Call>)| {
-            call.as_ref()
-                .filter(|call| call.id == id)
-                .map(|_| component)
-        };
-        let component = self.state.calls.iter().enumerate().find_map(open)?;
+        let (component, _) = self.calls().find(|(_, call)| call.id == id)?;
         self.call_record(component, None)
     }
 
@@ -52,10 +54,15 @@ impl Tracker {
         self.call_record(self.state.graph.component_of(*number)?, None)
     }
 
-    /// The records of all open calls, in no order.
+    /// The records of all open calls as of now, in no order. Each is made when it is asked for.
     pub fn open_calls(&self) -> impl Iterator<Item = CallRecord> {
-        let numbers = 0..self.state.calls.len();
-        numbers.filter_map(|component| self.call_record(component, None))
+        self.calls()
+            .filter_map(|(component, _)| self.call_record(component, None))
+    }
+
+    fn calls(&self) -> impl Iterator<Item = (usize, &super::Call)> {
+        let calls = self.state.calls.iter().enumerate();
+        calls.filter_map(|(component, call)| Some((component, call.as_ref()?)))
     }
 
     /// Retention removed messages up to `until`, by the clock of reception: calls that began before say so.
@@ -111,15 +118,9 @@ impl Tracker {
                 })
             })
             .collect();
-        // The leg that gave the call its id is the first; the others by time.
-        legs.sort_by(|one, other| {
-            let rank = |leg: &LegRecord| (CallId::from(leg.id) != call.id, leg.started);
-            rank(one)
-                .cmp(&rank(other))
-                .then_with(|| one.call_id.cmp(&other.call_id))
-        });
+        sort_legs(call.id, &mut legs);
         let links = self.links_of(component, &legs);
-        Some(summary(call.id, legs, links, closed))
+        Some(compose(call.id, legs, links, closed))
     }
 
     /// Links of the legs of a call, joined or not.
@@ -201,70 +202,4 @@ fn worse(one: LinkStatus, other: LinkStatus) -> LinkStatus {
     } else {
         one
     }
-}
-
-fn summary(
-    id: CallId,
-    legs: Vec<LegRecord>,
-    links: Vec<Link>,
-    closed: Option<Closed>,
-) -> CallRecord {
-    let first = legs.first();
-    let going_on = legs
-        .iter()
-        .any(|leg| leg.state == State::InCall && leg.kind == first_kind(&legs));
-    let state = match first.map_or(State::Unknown, |leg| leg.state) {
-        _ if going_on => State::InCall,
-        state => state,
-    };
-    let started = legs.iter().map(|leg| leg.started).min().unwrap_or_default();
-    let answered = legs.iter().filter_map(|leg| leg.answered).min();
-    let all_over = legs.iter().all(|leg| leg.ended.is_some());
-    let ended = legs
-        .iter()
-        .filter_map(|leg| leg.ended)
-        .max()
-        .filter(|_| all_over || state.is_over());
-    let lapse = |from: Option<Moment>| -> Option<Duration> { ended?.since(from?) };
-    let mut agents: Vec<Box<str>> = legs
-        .iter()
-        .flat_map(|leg| leg.agents.iter().cloned())
-        .collect();
-    agents.sort_unstable();
-    agents.dedup();
-    CallRecord {
-        id,
-        kind: first_kind(&legs),
-        state,
-        started,
-        last: legs.iter().map(|leg| leg.last).max().unwrap_or_default(),
-        answered: first.and_then(|leg| leg.answered),
-        ended,
-        setup: first.and_then(|leg| leg.setup),
-        ring: first.and_then(|leg| leg.ring),
-        talk: lapse(answered),
-        duration: lapse(Some(started)),
-        released_by: first.and_then(|leg| leg.released_by),
-        final_code: first.and_then(|leg| leg.final_code),
-        final_phrase: first.and_then(|leg| leg.final_phrase.clone()),
-        reason: legs.iter().find_map(|leg| leg.reason.clone()),
-        from: first.map(|leg| leg.from.clone()).unwrap_or_default(),
-        to: first.map(|leg| leg.to.clone()).unwrap_or_default(),
-        codec: first.and_then(|leg| leg.codec.clone()),
-        messages: legs.iter().map(|leg| leg.messages).sum(),
-        retransmissions: legs.iter().map(|leg| leg.retransmissions).sum(),
-        duplicates: legs.iter().map(|leg| leg.duplicates).sum(),
-        flags: legs
-            .iter()
-            .fold(Flags::default(), |flags, leg| flags.union(leg.flags)),
-        agents,
-        links,
-        closed,
-        legs,
-    }
-}
-
-fn first_kind(legs: &[LegRecord]) -> crate::call::record::Kind {
-    legs.first()
-        .map_or(crate::call::record::Kind::Other, |leg| leg.kind)
 }
