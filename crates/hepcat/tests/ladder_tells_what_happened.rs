@@ -9,7 +9,7 @@ mod scenes;
 
 use hepcat::call::{
     Seen,
-    ladder::{Art, Ladder, LaneBy, Text, Times},
+    ladder::{Art, Colours, Ladder, LaneBy, Text, Times},
 };
 use hepcat_testkit::scene::{Leg, Scene, Sip};
 use proptest::prelude::*;
@@ -187,6 +187,125 @@ fn every_observation_stays() {
         .unwrap();
     assert_eq!(twice.observed[1].delay_us, 1_000);
     assert_ne!(twice.observed[0].row, twice.observed[1].row);
+    assert!(twice.observed.iter().all(|one| one.differences.is_empty()));
+}
+
+#[test]
+fn what_is_otherwise_between_two_observations_is_said() {
+    let mut scene = Scene::new();
+    let leg = Leg::new("1", "alice", "bob");
+    let invite = |hops: &str| Sip::request("INVITE", &leg, 1).header("Max-Forwards", hops);
+    scene.add("near", 0, CALLER, CALLEE, &invite("70"));
+    scene.add("far", 3, CALLER, CALLEE, &invite("69"));
+    let ladder = ladder(&scene);
+    assert_eq!(ladder.arrows.len(), 1);
+    let [first, second] = ladder.arrows[0].observed.as_slice() else {
+        panic!("{:?}", ladder.arrows)
+    };
+    assert!(first.differences.is_empty());
+    assert_eq!(second.delay_us, 3_000);
+    let [difference] = second.differences.as_slice() else {
+        panic!("{:?}", second.differences)
+    };
+    assert_eq!(
+        (
+            &*difference.name,
+            difference.one.as_deref(),
+            difference.other.as_deref()
+        ),
+        ("Max-Forwards", Some("70"), Some("69"))
+    );
+}
+
+#[test]
+fn colours_are_for_terminals() {
+    let two_legs = b2bua(|_, sip| sip, &["a@1", "b@2"]);
+    let plain = Text::default().with_width(90);
+    for colours in [Colours::CallId, Colours::Kind] {
+        let coloured = ladder(&two_legs).text(&plain.with_colours(colours));
+        let mut bare = coloured.clone();
+        for number in [0, 31, 32, 33, 34, 35, 36] {
+            bare = bare.replace(&format!("\x1b[{number}m"), "");
+        }
+        assert_eq!(bare, ladder(&two_legs).text(&plain), "nothing else changes");
+        for line in coloured.lines() {
+            assert_eq!(
+                line.matches("\x1b[3").count(),
+                line.matches("\x1b[0m").count(),
+                "{line:?}"
+            );
+        }
+    }
+    let by_leg = ladder(&two_legs).text(&plain.with_colours(Colours::CallId));
+    assert!(by_leg.contains("\x1b[36ma: Call-ID a@1\x1b[0m"), "{by_leg}");
+    assert!(
+        by_leg.contains("│\x1b[33m────── b INVITE ──────▶\x1b[0m│"),
+        "{by_leg}"
+    );
+    let by_kind = ladder(&cancelled()).text(&plain.with_colours(Colours::Kind));
+    let colour_of = |word: &str| {
+        let line = by_kind.lines().find(|line| line.contains(word)).unwrap();
+        line.split("\x1b[")
+            .nth(1)
+            .unwrap()
+            .split('m')
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(colour_of("INVITE"), "33");
+    assert_eq!(colour_of("180 Ringing"), "36");
+    assert_eq!(colour_of("200 OK"), "32");
+    assert_eq!(colour_of("487 "), "31");
+    let narrow = ladder(&forked()).text(&plain.with_width(60).with_colours(Colours::CallId));
+    assert!(
+        narrow
+            .lines()
+            .filter(|line| line.starts_with("\x1b[36m"))
+            .count()
+            > 10,
+        "{narrow}"
+    );
+}
+
+#[test]
+fn both_times_and_days() {
+    let mut scene = basic("1@a");
+    for observation in &mut scene.observations[5..] {
+        observation.sent_us += 86_400_000_000;
+        observation.received_us += 86_400_000_000;
+    }
+    insta::assert_snapshot!(ladder(&scene).text(&Text::default().with_times(Times::Both)));
+}
+
+#[test]
+fn reports_between_two_messages_are_folded() {
+    let mut scene = basic("1@a");
+    let report = [
+        0x81, 201, 0, 7, 0, 0, 0, 1, 0, 0, 0, 2, 64, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 160, 0, 0, 0, 0,
+        0, 0, 0, 0,
+    ];
+    for number in 0..5_i64 {
+        let at = 8_000 + number * 5_000;
+        scene.add_other("edge", at, "10.0.0.1:4001", "10.0.0.9:6001", 5, &report);
+        scene.add_other(
+            "edge",
+            at + 100,
+            "10.0.0.9:6001",
+            "10.0.0.1:4001",
+            5,
+            &report,
+        );
+    }
+    let ladder = ladder(&scene);
+    assert_eq!(
+        ladder.lanes.len(),
+        2,
+        "reports share the lanes of their addresses"
+    );
+    insta::assert_snapshot!(ladder.text(&Text::default().with_width(110)));
+    let all = ladder.text(&Text::default().with_collapse(false));
+    assert_eq!(all.matches("RTCP").count(), 10);
 }
 
 #[test]

@@ -3,8 +3,17 @@
 //! Lanes share the width evenly; where they do not fit, or there is no room for words in an arrow, each message gets a
 //! plain line instead.
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+mod row;
+mod time;
 
+use std::collections::HashMap;
+
+use unicode_width::UnicodeWidthStr;
+
+use self::{
+    row::{Colour, Row, clean, fit, line},
+    time::{Lapse, clock, day, millis},
+};
 use super::{Arrow, ArrowKind, Ladder};
 use crate::call::moment::Moment;
 
@@ -30,6 +39,21 @@ pub enum Times {
     Relative,
     /// Since the message before.
     Delta,
+    /// Time of day, and since the message before.
+    Both,
+}
+
+/// What has a colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Colours {
+    /// Nothing: a file, or a terminal that wants none.
+    #[default]
+    None,
+    /// Arrows, by their Call-ID.
+    CallId,
+    /// Arrows, by what they are: requests, and responses by their class.
+    Kind,
 }
 
 /// How a ladder is drawn.
@@ -42,8 +66,11 @@ pub struct Text {
     pub art: Art,
     /// Its times.
     pub times: Times,
-    /// Whether transmissions after the first are left out and counted at the first. Default yes.
+    /// Whether transmissions after the first are left out and counted at the first, and reports that follow each other.
+    /// Default yes.
     pub collapse: bool,
+    /// Its colours, in ECMA-48 sequences. Default none.
+    pub colours: Colours,
 }
 
 impl Default for Text {
@@ -53,12 +80,14 @@ impl Default for Text {
             art: Art::default(),
             times: Times::default(),
             collapse: true,
+            colours: Colours::default(),
         }
     }
 }
 
-/// Width of the times with the space after them.
+/// Width of a time with its mark and the space after it, and of one beside another.
 const MARGIN: usize = 17;
+const BESIDE: usize = 14;
 /// Columns between two lanes: less, and words do not fit; more, and eyes lose the line.
 const NARROWEST: usize = 16;
 const WIDEST: usize = 40;
@@ -125,10 +154,26 @@ impl Text {
         self
     }
 
+    /// With these colours.
+    #[must_use]
+    pub const fn with_colours(mut self, colours: Colours) -> Self {
+        self.colours = colours;
+        self
+    }
+
+    /// Columns before the lanes.
+    const fn margin(&self) -> usize {
+        match self.times {
+            Times::Both => MARGIN + BESIDE,
+            _ => MARGIN,
+        }
+    }
+
     pub(super) fn draw(&self, ladder: &Ladder) -> String {
         let mut out = String::new();
         self.legend(ladder, &mut out);
-        let notes = self.notes(ladder);
+        let folded = Folded::of(ladder, self.collapse);
+        let notes = self.notes(ladder, &folded);
         let longest = notes.iter().map(|notes| notes.width()).max().unwrap_or(0);
         let spacing = self.spacing(ladder.lanes.len(), longest);
         let drawing = Drawing {
@@ -138,13 +183,25 @@ impl Text {
             spacing: spacing.unwrap_or(0),
             glyphs: self.art.glyphs(),
         };
+        let mut today = ladder
+            .arrows
+            .first()
+            .map(|arrow| day(arrow.at))
+            .unwrap_or_default();
         if spacing.is_some() {
-            drawing.heads(&mut out);
+            drawing.heads(&today, &mut out);
+        } else if !ladder.arrows.is_empty() {
+            line(&mut out, &today);
         }
         let mut before = None;
         for (number, arrow) in ladder.arrows.iter().enumerate() {
-            if self.collapse && arrow.again_of.is_some() {
+            if folded.hides(number) {
                 continue;
+            }
+            let this_day = day(arrow.at);
+            if this_day != today && !arrow.adjusted {
+                line(&mut out, &this_day);
+                today = this_day;
             }
             let time = self.time(ladder, arrow, before);
             before = Some(arrow.at);
@@ -161,24 +218,21 @@ impl Text {
     /// half the space between lanes already.
     fn spacing(&self, lanes: usize, notes: usize) -> Option<usize> {
         let notes = notes.min(self.width / 3).saturating_sub(NARROWEST / 2 - 2);
-        let room = self.width.checked_sub(MARGIN + notes)?;
+        let room = self.width.checked_sub(self.margin() + notes)?;
         let spacing = room.checked_div(lanes)?.min(WIDEST);
         (lanes > 0 && spacing >= NARROWEST).then_some(spacing)
     }
 
     /// Of each arrow how often it was sent, who saw it, and how much later.
-    fn notes(&self, ladder: &Ladder) -> Vec<String> {
-        let mut again = vec![0_usize; ladder.arrows.len()];
-        for first in ladder.arrows.iter().filter_map(|arrow| arrow.again_of) {
-            if let Some(count) = again.get_mut(first) {
-                *count += 1;
-            }
-        }
-        let note = |(arrow, again): (&Arrow, usize)| {
-            let mut notes = String::new();
-            if self.collapse && again > 0 {
-                notes = format!("sent {} times", again + 1);
-            }
+    fn notes(&self, ladder: &Ladder, folded: &Folded) -> Vec<String> {
+        let note = |(arrow, more): (&Arrow, &usize)| {
+            let mut notes = match (more, arrow.kind) {
+                (0, _) => String::new(),
+                (more, ArrowKind::Request | ArrowKind::Response) => {
+                    format!("sent {} times", more + 1)
+                }
+                (more, _) => format!("and {more} more"),
+            };
             let mut agents = arrow.observed.iter();
             if let (Some(first), true) = (agents.next(), arrow.observed.len() > 1) {
                 let space = if notes.is_empty() { "" } else { " " };
@@ -194,15 +248,16 @@ impl Text {
             }
             notes
         };
-        ladder.arrows.iter().zip(again).map(note).collect()
+        ladder.arrows.iter().zip(&folded.more).map(note).collect()
     }
 
     fn legend(&self, ladder: &Ladder, out: &mut String) {
         for (number, call_id) in ladder.legs.iter().enumerate() {
-            line(
-                out,
-                &format!("{}: Call-ID {}", letter(number), clean(call_id)),
-            );
+            let name = format!("{}: Call-ID {}", letter(number), clean(call_id));
+            match self.colours {
+                Colours::CallId => line(out, &leg_colour(number).of(&name)),
+                _ => line(out, &name),
+            }
         }
         for correction in &ladder.corrections {
             let by = Lapse(correction.correction_us);
@@ -224,8 +279,84 @@ impl Text {
             Times::Absolute => clock(arrow.at),
             Times::Relative => since(first).to_string(),
             Times::Delta => since(before.unwrap_or(first)).to_string(),
+            Times::Both => {
+                let since = since(before.unwrap_or(first)).to_string();
+                format!("{} {since:>BESIDE$}", clock(arrow.at), BESIDE = BESIDE - 1)
+            }
         };
-        format!("{text:>width$}{mark} ", width = MARGIN - 2)
+        format!("{text:>width$}{mark} ", width = self.margin() - 2)
+    }
+
+    fn colour(&self, arrow: &Arrow) -> Option<Colour> {
+        match (self.colours, arrow.kind, arrow.status.unwrap_or(0)) {
+            (Colours::None, ..) => None,
+            (Colours::CallId, ..) => arrow.leg.map(leg_colour),
+            (Colours::Kind, ArrowKind::Request, _) => Some(Colour::Yellow),
+            (Colours::Kind, ArrowKind::Response, 100..200) => Some(Colour::Cyan),
+            (Colours::Kind, ArrowKind::Response, 200..300) => Some(Colour::Green),
+            (Colours::Kind, ArrowKind::Response, 300..400) => Some(Colour::Magenta),
+            (Colours::Kind, ArrowKind::Response, _) => Some(Colour::Red),
+            (Colours::Kind, ..) => Some(Colour::Blue),
+        }
+    }
+}
+
+/// The colour of a leg; after six they come again.
+fn leg_colour(leg: usize) -> Colour {
+    match leg % 6 {
+        0 => Colour::Cyan,
+        1 => Colour::Yellow,
+        2 => Colour::Green,
+        3 => Colour::Magenta,
+        4 => Colour::Red,
+        _ => Colour::Blue,
+    }
+}
+
+/// Arrows that are shown by another one.
+struct Folded {
+    hidden: Vec<bool>,
+    /// How many each one stands for beside itself.
+    more: Vec<usize>,
+}
+
+impl Folded {
+    /// Transmissions after the first, and reports of one direction between two SIP messages.
+    fn of(ladder: &Ladder, collapse: bool) -> Self {
+        let mut folded = Self {
+            hidden: vec![false; ladder.arrows.len()],
+            more: vec![0; ladder.arrows.len()],
+        };
+        if !collapse {
+            return folded;
+        }
+        let mut run: HashMap<(usize, usize), usize> = HashMap::new();
+        for (number, arrow) in ladder.arrows.iter().enumerate() {
+            if arrow.kind != ArrowKind::Report {
+                run.clear();
+                if let Some(first) = arrow.again_of {
+                    folded.fold(number, first);
+                }
+                continue;
+            }
+            let first = *run.entry((arrow.from, arrow.to)).or_insert(number);
+            if first != number {
+                folded.fold(number, first);
+            }
+        }
+        folded
+    }
+
+    fn fold(&mut self, number: usize, first: usize) {
+        if let (Some(hidden), Some(more)) = (self.hidden.get_mut(number), self.more.get_mut(first))
+        {
+            *hidden = true;
+            *more += 1;
+        }
+    }
+
+    fn hides(&self, number: usize) -> bool {
+        self.hidden.get(number).copied().unwrap_or(false)
     }
 }
 
@@ -243,14 +374,15 @@ impl Drawing<'_> {
         self.spacing / 2 + lane * self.spacing
     }
 
-    fn heads(&self, out: &mut String) {
+    fn heads(&self, today: &str, out: &mut String) {
         let mut row = Row::new(self.ladder.lanes.len() * self.spacing);
         for (number, lane) in self.ladder.lanes.iter().enumerate() {
             let label = fit(&lane.label(), self.spacing - 1, self.glyphs.more);
             row.centre(self.column(number), &label);
         }
-        line(out, &format!("{:MARGIN$}{}", "", row.text()));
-        line(out, &format!("{:MARGIN$}{}", "", self.lanes().text()));
+        let margin = self.text.margin();
+        line(out, &format!("{today:margin$}{}", row.text()));
+        line(out, &format!("{:margin$}{}", "", self.lanes().text()));
     }
 
     /// The lanes with nothing between them.
@@ -269,7 +401,8 @@ impl Drawing<'_> {
         let mut row = self.lanes();
         if from == to {
             row.write(from + 1, &format!("{} {label}", self.glyphs.back));
-            return self.finish(row, time, notes, out);
+            let end = from + 1 + 2 + label.width();
+            return self.finish(row, (from + 1, end, arrow), time, notes, out);
         }
         let (low, high) = (from.min(to), from.max(to));
         let inside = high - low - 1;
@@ -285,35 +418,39 @@ impl Drawing<'_> {
         let label = fit(&label, inside.saturating_sub(5), self.glyphs.more);
         let middle = low + 1 + inside / 2;
         row.centre(middle, &format!(" {label} "));
-        self.finish(row, time, notes, out);
+        self.finish(row, (low + 1, high, arrow), time, notes, out);
         if let Some(session) = self.session(arrow) {
             let mut row = self.lanes();
             row.centre(
                 middle,
                 &fit(&session, inside.saturating_sub(2), self.glyphs.more),
             );
-            self.finish(row, &format!("{:MARGIN$}", ""), "", out);
+            let nothing = format!("{:margin$}", "", margin = self.text.margin());
+            self.finish(row, (low + 1, high, arrow), &nothing, "", out);
         }
     }
 
-    fn finish(&self, row: Row, time: &str, notes: &str, out: &mut String) {
+    /// Writes a row with what stands beside it. `painted` are the columns of `arrow` in it.
+    fn finish(
+        &self,
+        mut row: Row,
+        painted: (usize, usize, &Arrow),
+        time: &str,
+        notes: &str,
+        out: &mut String,
+    ) {
+        let used = self.text.margin() + row.used();
+        if let Some(colour) = self.text.colour(painted.2) {
+            row.paint(painted.0, painted.1, colour);
+        }
         let drawn = row.text();
-        let drawn = if notes.is_empty() {
-            drawn
-        } else {
-            drawn.trim_end().to_owned()
-        };
+        let drawn = drawn.trim_end();
+        let room = self.text.width.saturating_sub(used);
         let notes = if notes.is_empty() {
             String::new()
         } else {
-            format!("  {notes}")
+            fit(&format!("  {notes}"), room, self.glyphs.more)
         };
-        let used = MARGIN + drawn.width();
-        let notes = fit(
-            &notes,
-            self.text.width.saturating_sub(used),
-            self.glyphs.more,
-        );
         line(out, &format!("{time}{drawn}{notes}"));
     }
 
@@ -334,16 +471,14 @@ impl Drawing<'_> {
             lane(arrow.to),
             self.label(arrow)
         );
-        line(out, &fit(&text, self.text.width, self.glyphs.more));
+        let cut = fit(&text, self.text.width, self.glyphs.more);
+        match self.text.colour(arrow) {
+            Some(colour) => line(out, &colour.of(cut.trim_end())),
+            None => line(out, &cut),
+        }
         if let Some(session) = self.session(arrow) {
-            line(
-                out,
-                &fit(
-                    &format!("{:MARGIN$}{session}", ""),
-                    self.text.width,
-                    self.glyphs.more,
-                ),
-            );
+            let session = format!("{:margin$}{session}", "", margin = self.text.margin());
+            line(out, &fit(&session, self.text.width, self.glyphs.more));
         }
     }
 
@@ -385,125 +520,11 @@ impl Drawing<'_> {
     }
 }
 
-/// A line of characters, one column each.
-struct Row {
-    cells: Vec<char>,
-}
-
-impl Row {
-    fn new(width: usize) -> Self {
-        Self {
-            cells: vec![' '; width],
-        }
-    }
-
-    fn put(&mut self, column: usize, glyph: char) {
-        if let Some(cell) = self.cells.get_mut(column) {
-            *cell = glyph;
-        }
-    }
-
-    /// Writes `text` from `column` on. A wide character takes two cells, of which the second is marked to be left out.
-    fn write(&mut self, column: usize, text: &str) {
-        let mut at = column;
-        for glyph in text.chars() {
-            let width = glyph.width().unwrap_or(0);
-            if width == 0 || at + width > self.cells.len() {
-                continue;
-            }
-            self.put(at, glyph);
-            if width == 2 {
-                self.put(at + 1, '\0');
-            }
-            at += width;
-        }
-    }
-
-    fn centre(&mut self, column: usize, text: &str) {
-        self.write(column.saturating_sub(text.width() / 2), text);
-    }
-
-    fn text(self) -> String {
-        self.cells
-            .into_iter()
-            .filter(|glyph| *glyph != '\0')
-            .collect()
-    }
-}
-
-/// Ends a line, without space at its end.
-fn line(out: &mut String, text: &str) {
-    out.push_str(text.trim_end());
-    out.push('\n');
-}
-
-/// `text`, cut to `width` columns with a mark where it was longer.
-fn fit(text: &str, width: usize, more: char) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut cut = String::new();
-    let mut used = 0;
-    for glyph in text.chars() {
-        used += glyph.width().unwrap_or(0);
-        if used >= width {
-            break;
-        }
-        cut.push(glyph);
-    }
-    if width > 0 {
-        cut.push(more);
-    }
-    cut
-}
-
-/// SIP is somebody else's text: what would move the cursor or turn the line around is shown as a dot.
-fn clean(text: &str) -> String {
-    let is_harmful = |glyph: char| {
-        glyph.is_control()
-            || matches!(glyph, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    text.chars()
-        .map(|glyph| if is_harmful(glyph) { '.' } else { glyph })
-        .collect()
-}
-
 /// `a`, `b`, ..., `z`, `a1`, ...
 fn letter(number: usize) -> String {
     let letter = u8::try_from(number % 26).map_or('?', |number| char::from(b'a' + number));
     match number / 26 {
         0 => letter.to_string(),
         round => format!("{letter}{round}"),
-    }
-}
-
-/// Time of day, UTC.
-fn clock(at: Moment) -> String {
-    let micros = at.as_micros();
-    let (seconds, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
-    let of_day = seconds.rem_euclid(86_400);
-    format!(
-        "{:02}:{:02}:{:02}.{rest:06}",
-        of_day / 3_600,
-        of_day / 60 % 60,
-        of_day % 60
-    )
-}
-
-/// Microseconds as `+1.5 ms`.
-fn millis(micros: i64) -> String {
-    let sign = if micros < 0 { '-' } else { '+' };
-    let tenths = micros.unsigned_abs() / 100;
-    format!("{sign}{}.{} ms", tenths / 10, tenths % 10)
-}
-
-/// Microseconds as `+0.020000`.
-struct Lapse(i64);
-
-impl std::fmt::Display for Lapse {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let sign = if self.0 < 0 { '-' } else { '+' };
-        let micros = self.0.unsigned_abs();
-        write!(f, "{sign}{}.{:06}", micros / 1_000_000, micros % 1_000_000)
     }
 }
