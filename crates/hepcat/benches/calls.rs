@@ -1,14 +1,51 @@
 //! What following calls costs per message: `cargo bench -p hepcat --bench calls`. Beside it stands what cannot be
-//! avoided, the scan, and the least that any follower would do: a map from Call-ID to a counter.
+//! avoided, the scan, and the least that any follower would do: a map from Call-ID to a counter. Times are CPU time of the
+//! thread, so that a busy machine changes them little.
 
 use std::{collections::HashMap, hint::black_box, time::Duration};
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BatchSize, Criterion, Throughput, criterion_group, criterion_main,
+    measurement::{Measurement, ValueFormatter, WallTime},
+};
 use hepcat::call::{
     Limits, Moment, Rules, Seen, Tracker,
     ladder::{Ladder, LaneBy, Text},
 };
 use hepcat_testkit::scene::{Leg, Observation, Scene, Sip};
+use nix::time::{ClockId, clock_gettime};
+
+/// CPU time of the thread that measures.
+struct CpuTime;
+
+impl Measurement for CpuTime {
+    type Intermediate = Duration;
+    type Value = Duration;
+
+    fn start(&self) -> Duration {
+        clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Into::into)
+    }
+
+    fn end(&self, started: Duration) -> Duration {
+        self.start().saturating_sub(started)
+    }
+
+    fn add(&self, one: &Duration, other: &Duration) -> Duration {
+        *one + *other
+    }
+
+    fn zero(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn to_f64(&self, value: &Duration) -> f64 {
+        WallTime.to_f64(value)
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        WallTime.formatter()
+    }
+}
 
 const CODECS: &[&str] = &[
     "8 PCMA/8000",
@@ -147,7 +184,7 @@ fn seen(observation: &Observation) -> Seen<'_> {
     .between(observation.source, observation.destination)
 }
 
-fn per_message(c: &mut Criterion) {
+fn per_message(c: &mut Criterion<CpuTime>) {
     let messages = stream(2_000);
     let scanned: Vec<Seen<'_>> = messages.iter().map(seen).collect();
     let count = u64::try_from(messages.len()).unwrap_or(0);
@@ -214,7 +251,43 @@ fn per_message(c: &mut Criterion) {
     group.finish();
 }
 
-fn ladder(c: &mut Criterion) {
+/// What a restart costs: the state of open calls written, and read again.
+#[expect(
+    clippy::print_stdout,
+    reason = "a size that is measured is told like the times"
+)]
+fn carried_over(c: &mut Criterion<CpuTime>) {
+    const CALLS: u64 = 10_000;
+    let mut tracker = Tracker::new(Limits::default(), Rules::default(), 7);
+    for number in 0..CALLS {
+        // Answered, and going on.
+        let messages = call(number, i64::try_from(number).unwrap_or(0));
+        messages.iter().take(9).for_each(|message| {
+            tracker.ingest(&seen(message));
+        });
+    }
+    let saved = serde_json::to_vec(tracker.state()).expect("plain data");
+    println!(
+        "{} octets of state for each open call",
+        saved.len() as u64 / CALLS
+    );
+    let mut group = c.benchmark_group("calls, per open call");
+    group
+        .throughput(Throughput::Elements(CALLS))
+        .sample_size(10);
+    group.bench_function("state written", |b| {
+        b.iter(|| serde_json::to_vec(tracker.state()).expect("plain data"));
+    });
+    group.bench_function("state read", |b| {
+        b.iter(|| {
+            let state = serde_json::from_slice(&saved).expect("as written");
+            Tracker::restore(Limits::default(), Rules::default(), state)
+        });
+    });
+    group.finish();
+}
+
+fn ladder(c: &mut Criterion<CpuTime>) {
     for copies in [4_u64, 400] {
         let messages: Vec<Observation> = (0..copies)
             .flat_map(|number| call(number, i64::try_from(number).unwrap_or(0)))
@@ -229,5 +302,9 @@ fn ladder(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, per_message, ladder);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = per_message, carried_over, ladder
+}
 criterion_main!(benches);
