@@ -101,5 +101,8 @@ fn an_open_leg_takes_about_two_kilobytes() {
     eprintln!("{each} octets for each open leg of 7 messages");
     assert!((500..2_600).contains(&each), "{each}");
     let reckoned = isize::try_from(tracker.open().octets).unwrap() / LEGS;
-    assert!((each - reckoned).abs() * 4 < each, "{each} are reckoned as {reckoned}");
+    assert!(
+        (each - reckoned).abs() * 4 < each,
+        "{each} are reckoned as {reckoned}"
+    );
 }

@@ -1,6 +1,6 @@
 //! Memory is bounded, whatever comes.
 
-use hepcat::call::{Change, Closed, Flag, Limits, Moment, Rules, Seen, Tracker};
+use hepcat::call::{Change, Closed, Flag, Limits, Moment, Rules, Seen, State, Tracker};
 use hepcat_testkit::scene::{Leg, START_US, Scene, Sip};
 use proptest::prelude::*;
 
@@ -99,6 +99,48 @@ fn what_is_evicted_is_told_of_and_counted() {
             .iter()
             .any(|call| call.flags.has(Flag::Resumed) && call.closed.is_none())
     );
+}
+
+#[test]
+fn what_is_over_gives_way_before_what_goes_on() {
+    let mut tracker = small();
+    let mut scene = Scene::new();
+    for number in 0..10 {
+        let leg = Leg::new(&format!("call-{number}@h"), "alice", "bob");
+        let ok = Sip::response(200, "OK", &leg, 1, "INVITE");
+        scene.add(
+            "edge",
+            number,
+            CALLER,
+            CALLEE,
+            &Sip::request("INVITE", &leg, 1),
+        );
+        scene.add("edge", number + 1, CALLEE, CALLER, &ok);
+    }
+    for number in 0..200 {
+        let leg = Leg::new(&format!("options-{number}@h"), "alice", "bob");
+        let ok = Sip::response(200, "OK", &leg, 1, "OPTIONS");
+        scene.add(
+            "edge",
+            100 + number,
+            CALLER,
+            CALLEE,
+            &Sip::request("OPTIONS", &leg, 1),
+        );
+        scene.add("edge", 101 + number, CALLEE, CALLER, &ok);
+    }
+    for (row, observation) in (1..).zip(&scene.observations) {
+        tracker.ingest(&seen(row, observation));
+    }
+    let counters = tracker.counters();
+    assert_eq!(
+        (counters.evicted, counters.cut_short, counters.closed_over),
+        (0, 190, 190)
+    );
+    let going_on = tracker
+        .open_calls()
+        .filter(|call| call.state == State::InCall);
+    assert_eq!(going_on.count(), 10);
 }
 
 #[test]

@@ -572,3 +572,61 @@ fn other_requests_have_their_outcome() {
         );
     }
 }
+
+#[test]
+fn a_change_that_is_refused_changes_nothing() {
+    let mut scene = basic("1@a");
+    let leg = Leg::new("1@a", "alice", "bob");
+    let again = Sip::request("INVITE", &leg, 2)
+        .backwards(&leg)
+        .sdp("10.0.0.9", 6002, PCMA, "sendrecv");
+    scene.add("edge", 20_000, CALLEE, CALLER, &again);
+    let refusal = Sip::response(488, "Not Acceptable Here", &leg, 2, "INVITE");
+    scene.add("edge", 20_100, CALLER, CALLEE, &refusal);
+    let call = call(&scene);
+    assert_eq!((call.state, call.final_code), (State::Ended, Some(200)));
+    assert_eq!(call.released_by, Some(Side::Caller));
+    assert_eq!(flags(&call), ["reinvite"]);
+}
+
+#[test]
+fn an_offer_may_come_with_the_answer() {
+    let mut scene = Scene::new();
+    let leg = Leg::new("late", "alice", "bob");
+    scene.add("edge", 0, CALLER, CALLEE, &Sip::request("INVITE", &leg, 1));
+    let offer = ["96 opus/48000/2", "8 PCMA/8000"];
+    let ok = Sip::response(200, "OK", &leg, 1, "INVITE").sdp("10.0.0.9", 6000, &offer, "sendrecv");
+    scene.add("edge", 900, CALLEE, CALLER, &ok);
+    let ack = Sip::request("ACK", &leg, 1)
+        .inside(&leg)
+        .sdp("10.0.0.1", 4000, PCMA, "sendrecv");
+    scene.add("edge", 950, CALLER, CALLEE, &ack);
+    let call = call(&scene);
+    assert_eq!(call.codec.as_deref(), Some("PCMA"));
+    assert_eq!(call.legs[0].media.len(), 2);
+    assert_eq!(flags(&call), [""; 0]);
+}
+
+#[test]
+fn fax_and_broken_messages_are_marked() {
+    let mut scene = basic("1@a");
+    let leg = Leg::new("1@a", "alice", "bob");
+    let fax = "v=0\r\nc=IN IP4 10.0.0.9\r\nm=image 6002 udptl t38\r\n";
+    let again = Sip::request("INVITE", &leg, 2)
+        .backwards(&leg)
+        .body("application/sdp", fax);
+    scene.add("edge", 20_000, CALLEE, CALLER, &again);
+    scene.add_other(
+        "edge",
+        21_000,
+        CALLEE,
+        CALLER,
+        1,
+        b"INFO sip:alice@10.0.0.1 SIP/2.0\r\nCall-ID: 1@a\r\nCSeq: x INFO\r\n\r\n",
+    );
+    let call = call(&scene);
+    assert_eq!(call.state, State::Ended);
+    for flag in [Flag::Fax, Flag::Reinvite, Flag::Malformed] {
+        assert!(call.flags.has(flag), "{:?}", call.flags);
+    }
+}

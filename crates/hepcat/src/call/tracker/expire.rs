@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::{MAX_CLOSED, Tracker, links};
 use crate::call::{
@@ -11,8 +12,8 @@ use crate::call::{
     record::{Change, Closed, State},
 };
 
-/// A call with so many more calls due is looked at for eviction.
-const CANDIDATES: usize = 8;
+/// So many calls are looked at to find one that is over.
+const CANDIDATES: usize = 32;
 /// How often an open call is looked at.
 const LOOK: std::time::Duration = std::time::Duration::from_mins(5);
 /// How long a registration that is over is remembered.
@@ -101,31 +102,41 @@ impl Tracker {
         }
     }
 
-    /// Makes room: of some that would be looked at soonest, closes the one that would be closed soonest.
-    /// Gives whether there was one to close.
+    /// Makes room: of some that would be looked at soonest, closes one that is over, or else the one that would be closed
+    /// soonest. Gives whether there was one to close.
     pub(super) fn evict(&mut self) -> bool {
-        let mut candidates: Vec<(Moment, Due)> = Vec::with_capacity(CANDIDATES);
+        let mut candidates: SmallVec<[(Moment, Due); CANDIDATES]> = SmallVec::new();
         while candidates.len() < CANDIDATES {
             let Some(due) = self.state.due.pop() else {
                 break;
             };
             if let Some(at) = self.due_of(due) {
                 candidates.push((at, due));
+                if self.is_over(due.component) {
+                    break;
+                }
             }
         }
-        let soonest = candidates
-            .iter()
-            .min_by_key(|(at, _)| *at)
-            .map(|(_, due)| *due);
-        for (_, due) in candidates {
-            if Some(due) != soonest {
-                self.state.due.push(due);
+        let last = candidates.last().map(|(_, due)| *due);
+        let over = last.filter(|due| self.is_over(due.component));
+        let soonest = || candidates.iter().min_by_key(|(at, _)| *at);
+        let chosen = over.or_else(|| soonest().map(|(_, due)| *due));
+        let next_look = self.state.now.after(LOOK);
+        for (at, due) in candidates.iter().copied() {
+            if Some(due) != chosen {
+                // Not before it has to be: the next one that room is needed for shall see others.
+                self.look_at(due.component, at.min(next_look));
             }
         }
-        if let Some(due) = soonest {
-            self.close(due.component, Closed::Evicted);
+        match (chosen, over) {
+            (Some(due), Some(_)) => {
+                self.state.counters.cut_short += 1;
+                self.close(due.component, Closed::Over);
+            }
+            (Some(due), None) => self.close(due.component, Closed::Evicted),
+            (None, _) => return false,
         }
-        soonest.is_some()
+        true
     }
 
     /// Closes every call, as at the end of a replay. Each is told of once more.

@@ -69,9 +69,11 @@ pub struct Counters {
     pub legs: u64,
     /// Calls that were closed because they were over.
     pub closed_over: u64,
+    /// Of those, calls that were not waited for any longer, to make room.
+    pub cut_short: u64,
     /// Calls that were closed because nothing more was heard.
     pub closed_idle: u64,
-    /// Calls that were closed to make room.
+    /// Calls that were not over and were closed to make room.
     pub evicted: u64,
     /// Links that a limit withheld.
     pub withheld: u64,
