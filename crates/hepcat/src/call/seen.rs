@@ -101,10 +101,22 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// What `message` says, with its payload as `payload`, inflated and unwrapped, which is `content`. `received` is since
-    /// 1970.
+    /// What `message` says, with its payload as `payload`: inflated and unwrapped. `received` is since 1970.
     #[must_use]
     pub fn of_message<B: AsRef<[u8]>>(
+        message: &'a Message<B>,
+        payload: &'a [u8],
+        row: u64,
+        received: Duration,
+        agent: &'a str,
+    ) -> Self {
+        let content = Content::of(message.protocol_type(), payload);
+        Self::of_content(message, payload, content, row, received, agent)
+    }
+
+    /// The same where it is known already that the payload is `content`, as after a scan: [`Content::of_scanned`].
+    #[must_use]
+    pub fn of_content<B: AsRef<[u8]>>(
         message: &'a Message<B>,
         payload: &'a [u8],
         content: Content<'a>,

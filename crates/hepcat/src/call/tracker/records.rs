@@ -34,10 +34,22 @@ impl Tracker {
         changes
     }
 
-    /// What is final of that: calls that were closed, and ids that are no more. Whoever keeps one row for each call
-    /// asks this, and [`Self::open_calls`] for those that go on.
+    /// The same but for calls that go on. Whoever keeps one row for each call asks this, and [`Self::open_calls`] for the
+    /// others; their records are not made in vain.
     pub fn take_finished(&mut self) -> Vec<Change> {
-        std::mem::take(&mut self.state.finished).into()
+        let mut changes: Vec<Change> = std::mem::take(&mut self.state.finished).into();
+        let now = self.state.now;
+        let registrations = self.state.registrations.take_changes(now);
+        changes.extend(registrations.map(|record| Change::Registration(Box::new(record))));
+        // What would be told of calls that are closed by now is not remembered without end.
+        let calls = &self.state.calls;
+        if self.state.dirty.len() > 2 * calls.len() + 1_024 {
+            self.state.dirty.retain(|(component, generation)| {
+                let call = calls.get(*component).and_then(Option::as_ref);
+                call.is_some_and(|call| call.generation == *generation)
+            });
+        }
+        changes
     }
 
     /// The record of an open call as of now.

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     agents::ClockBounds,
     call::{
-        AttachedBy, CallRecord, Change, Limits, Moment, RegistrationId, RegistrationRecord,
+        AttachedBy, CallRecord, Change, Content, Limits, Moment, RegistrationId, RegistrationRecord,
         RegistrationState, Rules, Seen, Tracker, TrackerState,
     },
     query::MessageView,
@@ -103,7 +103,8 @@ impl Calls {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let payload = view.payload().unwrap_or_default();
-        let seen = Seen::of_message(&envelope.message, payload, 0, received, agent);
+        let content = Content::of_scanned(envelope.message.protocol_type(), view.sip().copied());
+        let seen = Seen::of_content(&envelope.message, payload, content, 0, received, agent);
         let mut tracker = self.tracker.lock();
         let placed = tracker.ingest(&seen);
         let by = placed.attached_by.filter(|_| seen.sip().is_none())?;
@@ -117,7 +118,7 @@ impl Calls {
         let changes = {
             let mut tracker = self.tracker.lock();
             tracker.expire(now);
-            tracker.take_changes()
+            tracker.take_finished()
         };
         for change in changes {
             match change {
