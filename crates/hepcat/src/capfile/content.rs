@@ -104,7 +104,10 @@ pub(super) fn is_sip_line(line: &[u8]) -> bool {
     }
     let method = line.iter().position(|&o| o == b' ').unwrap_or(0);
     let version = line.len().checked_sub(8).and_then(|at| line.get(at..));
-    (1..=32).contains(&method)
+    // Between the two stands a URI: a method that is followed by the version alone is none.
+    let has_uri = method + b"  SIP/2.0".len() < line.len();
+    has_uri
+        && (1..=32).contains(&method)
         && line.iter().take(method).all(|&o| is_token(o))
         && version.is_some_and(|v| v.eq_ignore_ascii_case(b" SIP/2.0"))
 }

@@ -17,7 +17,7 @@ mod hex;
 mod network;
 mod packets;
 mod report;
-mod sip_stream;
+pub(crate) mod sip_stream;
 mod tcp;
 
 use std::{

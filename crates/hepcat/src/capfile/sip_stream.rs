@@ -11,7 +11,7 @@ const MAX_MESSAGE: usize = 128 * 1024;
 
 /// What a run of octets at the start of a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Start {
+pub(crate) enum Start {
     /// A SIP start line.
     Sip,
     /// Not enough to tell.
@@ -21,7 +21,7 @@ pub(super) enum Start {
 }
 
 /// Tells whether a SIP message starts here.
-pub(super) fn start(octets: &[u8]) -> Start {
+pub(crate) fn start(octets: &[u8]) -> Start {
     if let Some(end) = memchr::memchr(b'\n', octets) {
         let line = octets.get(..end).unwrap_or_default();
         return if is_sip_line(line) {
@@ -45,16 +45,16 @@ pub(super) fn start(octets: &[u8]) -> Start {
 
 /// Takes messages out of a stream.
 #[derive(Debug, Default)]
-pub(super) struct SipSplitter {
+pub(crate) struct SipSplitter {
     buffer: Vec<u8>,
     /// Octets still to come of a message that was cut by a hole.
     skip: usize,
     /// Octets that belonged to no message.
-    pub(super) lost: u64,
+    pub(crate) lost: u64,
 }
 
 impl SipSplitter {
-    pub(super) fn push(&mut self, octets: &[u8]) {
+    pub(crate) fn push(&mut self, octets: &[u8]) {
         let skipped = self.skip.min(octets.len());
         self.skip -= skipped;
         self.lost += skipped as u64;
@@ -63,24 +63,30 @@ impl SipSplitter {
     }
 
     /// Octets that wait for more.
-    pub(super) fn pending(&self) -> usize {
+    pub(crate) fn pending(&self) -> usize {
         self.buffer.len()
+    }
+
+    /// Octets that the unfinished message still lacks; `None` where there is none, or it does not say yet.
+    pub(crate) fn missing(&self) -> Option<usize> {
+        let headers = headers_end(&self.buffer)?;
+        if start(&self.buffer) != Start::Sip {
+            return None;
+        }
+        let head = self.buffer.get(..headers).unwrap_or_default();
+        let total = headers.saturating_add(content_length(head));
+        Some(total.saturating_sub(self.buffer.len()))
     }
 
     /// Forgets an unfinished message, because so many octets of the stream are missing behind it (0: nobody
     /// knows how many). Where it says how long it is, its tail is not mistaken for what follows it. True if
     /// there was one.
-    pub(super) fn cut(&mut self, missing: u64) -> bool {
+    pub(crate) fn cut(&mut self, missing: u64) -> bool {
         let missing = usize::try_from(missing).unwrap_or(usize::MAX);
-        self.skip = match headers_end(&self.buffer) {
+        self.skip = match self.missing() {
             _ if missing == 0 => 0,
-            Some(headers) if start(&self.buffer) == Start::Sip => {
-                let head = self.buffer.get(..headers).unwrap_or_default();
-                let total = headers.saturating_add(content_length(head));
-                let to_come = total.saturating_sub(self.buffer.len());
-                to_come.min(MAX_MESSAGE).saturating_sub(missing)
-            }
-            _ => self.skip.saturating_sub(missing),
+            Some(to_come) => to_come.min(MAX_MESSAGE).saturating_sub(missing),
+            None => self.skip.saturating_sub(missing),
         };
         let unfinished = !self.buffer.is_empty();
         self.lost += self.buffer.len() as u64;
@@ -89,7 +95,7 @@ impl SipSplitter {
     }
 
     /// The next whole message.
-    pub(super) fn next(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn next(&mut self) -> Option<Vec<u8>> {
         loop {
             let blank = self.buffer.iter();
             let blank = blank.take_while(|o| matches!(o, b'\r' | b'\n')).count();
@@ -230,6 +236,8 @@ mod tests {
         assert_eq!(start(b"INVI"), Start::Perhaps);
         assert_eq!(start(b"INVITE sip:a"), Start::Perhaps);
         assert_eq!(start(b"GET / HTTP/1.1\r\n"), Start::No);
+        // The end of a start line, as a segment of TCP may begin with it.
+        assert_eq!(start(b"example.org SIP/2.0\r\n"), Start::No);
         assert_eq!(start(b"\x16\x03\x01"), Start::No);
     }
 }
