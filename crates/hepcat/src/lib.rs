@@ -9,6 +9,7 @@ pub mod capfile;
 mod cli;
 pub mod config;
 pub mod doctor;
+pub mod export;
 pub mod http;
 pub mod lua;
 pub mod metrics;
