@@ -24,6 +24,7 @@ mod relay;
 mod rtpengine;
 mod sipp;
 mod sngrep;
+mod tshark;
 
 pub use clock::WallClock;
 pub use kamailio::{CaptureNode, CaptureOver, Captured, Proxy, TraceTo};
@@ -33,6 +34,7 @@ pub use relay::Relay;
 pub use rtpengine::{Rtpengine, rtcp_sender_report};
 pub use sipp::{Answerer, SipMessage, call};
 pub use sngrep::{ListeningSngrep, SendingSngrep};
+pub use tshark::Dissected;
 
 /// The Debian packages that the scenarios run, each with a program that it brings.
 pub const PACKAGES: &[(&str, &str)] = &[
@@ -40,6 +42,7 @@ pub const PACKAGES: &[(&str, &str)] = &[
     ("sngrep", "/usr/bin/sngrep"),
     ("rtpengine-daemon", "/usr/bin/rtpengine"),
     ("sip-tester", "/usr/bin/sipp"),
+    ("tshark", "/usr/bin/tshark"),
     // Not to talk to: it sets the wall clock of the node alone.
     ("faketime", "/usr/bin/faketime"),
 ];
