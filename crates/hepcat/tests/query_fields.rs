@@ -154,7 +154,10 @@ fn made() -> Envelope {
     "kamailio-v3-ipv4-udp-corr-log",
     "call_id:1-25531@127.0.0.2 -method:* -from:* -user:* -ua:*"
 )]
-#[case("rtpengine-v3-ipv4-rtcp-json", "call_id:rtcp-vector-* -status:*")]
+#[case(
+    "rtpengine-v3-ipv4-rtcp-json",
+    "call_id:rtcp-vector-* correlation_id:rtcp-vector-* -status:* class:rtcp"
+)]
 // Text.
 #[case(
     "kamailio-v3-ipv4-udp-corr-log",
@@ -201,6 +204,14 @@ fn a_real_frame_fits(#[case] name: &str, #[case] text: &str) {
 #[case("src:[2001:db8::9]:5061 dst:2001:db8::/32")]
 #[case("j\u{d6}rg")]
 #[case("\"m=audio\"")]
+#[case("user:\"desk%20one@[2001:db8::7]\"")]
+#[case("ruri:desk*@* -ruri:+33*")]
+#[case("domain:carrier.example domain:[2001:db8::7]")]
+#[case("branch:z9hG4bKx cseq:7 from_tag:1 -to_tag:*")]
+#[case("class:call")]
+// Its clock is far ahead, so the time is that of reception.
+#[case("time:1970-01-01T00:00:01Z received:1970-01-01Z clock:ahead")]
+#[case("received<=1970-01-01T01:00:01+01:00 -received<1970-01-01T00:00:01Z")]
 fn the_made_frame_fits(#[case] text: &str) {
     assert!(fits(text, &made()), "{text}");
 }
@@ -215,6 +226,10 @@ fn the_made_frame_fits(#[case] text: &str) {
 #[case("ua:yealink")]
 #[case("src:5060")]
 #[case("user:secret")]
+#[case("user:*secret*")]
+#[case("branch:Z9hG4bKx")]
+#[case("correlation_id:* OR x_call_id:* OR session_id:* OR error:*")]
+#[case("time>2020-01-01Z")]
 fn the_made_frame_does_not_fit(#[case] text: &str) {
     assert!(!fits(text, &made()), "{text}");
 }
@@ -290,6 +305,8 @@ fn an_unparsable_frame_is_known_by_where_it_came_from_and_that_it_is_one() {
         "hep_net_proto:hep_udp hep_net_src:10.1.2.3:40000 hep_net_dst:10.9.9.9:9060",
         "NOT method:OPTIONS",
         "type:*",
+        "error:* class:other",
+        "time:1970-01-01Z received:1970-01-01T00:00:00Z",
     ] {
         assert!(query(text).matches(&subject), "{text}");
     }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use jiff::Timestamp;
 
 use super::field::{Field, Kind, protocol_type_name};
 
@@ -51,6 +52,8 @@ pub enum Pattern {
     Number(Interval<i64>),
     /// A span of time from a range.
     Duration(Interval<Duration>),
+    /// A point in time from a range.
+    Time(Interval<Timestamp>),
     /// An address.
     Network(Network),
     /// An address, a port, or both.
@@ -128,6 +131,14 @@ impl<T: PartialOrd + Copy> Interval<T> {
 
     pub(super) fn new(low: Bound<T>, high: Bound<T>) -> Self {
         Self { low, high }
+    }
+
+    /// The same of what `convert` makes of the ends.
+    pub(crate) fn map<U>(self, convert: impl Fn(T) -> U) -> Interval<U> {
+        Interval {
+            low: self.low.map(&convert),
+            high: self.high.map(&convert),
+        }
     }
 
     /// Whether `value` lies between the ends.
@@ -238,6 +249,7 @@ impl fmt::Display for Test {
                 fmt_interval(f, field, interval)
             }
             [Pattern::Duration(interval)] => fmt_interval(f, field, &interval.written()),
+            [Pattern::Time(interval)] => interval.fmt_time(f, field),
             [pattern] => {
                 write!(f, "{field}:")?;
                 pattern.fmt_value(f, field.kind())
@@ -275,6 +287,7 @@ impl Pattern {
                 _ => interval.fmt_range(f),
             },
             Self::Duration(interval) => interval.written().fmt_range(f),
+            Self::Time(interval) => interval.fmt_span(f),
             Self::Network(network) => network.fmt(f),
             Self::Endpoint(endpoint) => endpoint.fmt(f),
         }
@@ -323,6 +336,28 @@ impl Interval<Duration> {
             low: self.low.map(Written),
             high: self.high.map(Written),
         }
+    }
+}
+
+impl Interval<Timestamp> {
+    fn fmt_time(&self, f: &mut fmt::Formatter<'_>, field: &Field) -> fmt::Result {
+        if matches!(self.low, Bound::Unbounded) || matches!(self.high, Bound::Unbounded) {
+            return fmt_interval(f, field, self);
+        }
+        write!(f, "{field}:")?;
+        self.fmt_span(f)
+    }
+
+    /// Both ends, also where they are one moment: alone it would stand for the whole second.
+    fn fmt_span(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Bound::Included(low) | Bound::Excluded(low) = &self.low {
+            low.fmt(f)?;
+        }
+        f.write_str("..")?;
+        if let Bound::Included(high) | Bound::Excluded(high) = &self.high {
+            high.fmt(f)?;
+        }
+        Ok(())
     }
 }
 

@@ -75,6 +75,33 @@ pub enum Problem {
         /// The field.
         field: String,
     },
+    /// A field that only the store knows, asked of messages as they arrive.
+    #[error("`{field}` is known of what is stored, not of messages as they arrive")]
+    OnlyOfStored {
+        /// The field.
+        field: String,
+    },
+    /// What calls know and what their messages know, under one `OR` or `NOT`.
+    #[error(
+        "`{call}` is asked of calls and `{message}` of their messages, so they cannot stand under one OR or NOT"
+    )]
+    Mixed {
+        /// A field of calls.
+        call: String,
+        /// A field of messages.
+        message: String,
+    },
+    /// A time that is counted back from now, where a query outlives the moment at which it is read.
+    #[error("nothing is counted back from now here")]
+    NoNow,
+    /// A word that is none of those that the field can have.
+    #[error("`{value}` is none of {}", words.join(", "))]
+    Choice {
+        /// As written.
+        value: String,
+        /// What there is.
+        words: &'static [&'static str],
+    },
     /// `and`, `or`, `not`, `&&`, `||`: meant as operators, or as text?
     #[error("`{word}` is neither an operator nor quoted text")]
     AmbiguousKeyword {
@@ -171,6 +198,16 @@ impl Problem {
             Self::UnknownField { .. } => {
                 "to look for the text itself, put it in quotes; header.NAME asks for a SIP header"
             }
+            Self::Choice { value, words } => {
+                let near = nearest(value, words)?;
+                return Some(format!("did you mean `{near}`?"));
+            }
+            Self::Mixed { .. } => "ask for both beside each other, or search messages",
+            Self::OnlyOfStored { .. } => "it can be asked where stored messages are searched",
+            Self::NoNow => {
+                "it can be where the store is searched; here write a time with its date and zone, \
+                 time>=2026-11-23T10:00+01:00"
+            }
             Self::OnlyOfCalls { .. } => "it can be asked where calls are searched",
             Self::AmbiguousKeyword { word, keyword } => {
                 return Some(format!(
@@ -196,6 +233,20 @@ impl Problem {
         Some(text.to_owned())
     }
 }
+
+/// The word that was probably meant.
+fn nearest(value: &str, words: &'static [&'static str]) -> Option<&'static str> {
+    let folded = value.get(..MAX_WORD.min(value.len()))?.to_ascii_lowercase();
+    words
+        .iter()
+        .map(|word| (strsim::osa_distance(word, &folded), *word))
+        .filter(|(distance, _)| *distance <= 2)
+        .min()
+        .map(|(_, word)| word)
+}
+
+/// The distance is quadratic, and no word is this long.
+const MAX_WORD: usize = 32;
 
 /// How much of a line is shown before and after the fault, in characters.
 const SHOWN: usize = 60;

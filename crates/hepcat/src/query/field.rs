@@ -4,6 +4,8 @@ use std::fmt;
 
 use hepcat_wire::ProtocolType;
 
+use super::fields::FIELDS;
+
 /// A field of the language.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -32,14 +34,32 @@ pub enum Field {
     Method,
     /// SIP status code.
     Status,
+    /// Number of the CSeq.
+    CSeq,
     /// SIP Call-ID; of a message without one, the correlation ID (chunk 0x0011).
     CallId,
+    /// Correlation ID (chunk 0x0011).
+    CorrelationId,
+    /// X-Call-ID or X-CID: the Call-ID of another leg.
+    XCallId,
+    /// Session-ID (RFC 7989).
+    SessionId,
+    /// Branch of the topmost Via.
+    Branch,
+    /// Tag of From.
+    FromTag,
+    /// Tag of To.
+    ToTag,
     /// User part of the From URI, and `user@host`.
     From,
     /// User part of the To URI, and `user@host`.
     To,
-    /// What `from`, `to` and the request URI say.
+    /// User part of the request URI, and `user@host`.
+    RequestUri,
+    /// What `from`, `to` and `ruri` say.
     User,
+    /// Host of the From, To or request URI.
+    Domain,
     /// User-Agent, or Server.
     UserAgent,
     /// Captured source address and port.
@@ -50,9 +70,45 @@ pub enum Field {
     Payload,
     /// A SIP header of this name, as it was written in the query.
     Header(Box<str>),
-    /// Time from the first INVITE of a call to its answer or refusal.
+    /// When it was sent, where the agent's clock is believed, else when it was received; of a call, when it began.
+    Time,
+    /// When it was received.
+    Received,
+    /// [`Time`](Self::Time), counted back from now: the parser makes it that.
+    Last,
+    /// Class of traffic, by which the store keeps things apart; of a call, what it is about.
+    Class,
+    /// Why a frame did not decode.
+    Error,
+    /// Table that a script wrote on a message.
+    LabelTable,
+    /// One of the three fields that a script wrote on a message: 0 to 2.
+    LabelField(u8),
+    /// Call-ID to which a message without one was attached.
+    AttachedTo,
+    /// How far a call got.
+    State,
+    /// What is remarkable about a call.
+    Flag,
+    /// Who ended a call.
+    ReleasedBy,
+    /// Why a call ended: phrase of the final response, or the header field Reason.
+    Reason,
+    /// Codec that both sides of a call settled on.
+    Codec,
+    /// Address and port to which media of a call goes.
+    Media,
+    /// How many legs a call has.
+    Legs,
+    /// How many messages a call has.
+    Messages,
+    /// From the first request of a call to ringing, answer or refusal.
     Setup,
-    /// Time from the answer of a call to its end.
+    /// From ringing to the answer of a call, or its end without one.
+    Ring,
+    /// From the answer of a call to its end.
+    Talk,
+    /// From the first request of a call to its end.
     Duration,
 }
 
@@ -78,13 +134,22 @@ pub enum Kind {
     Network,
     /// An IP address, a network, a port, or address and port.
     Endpoint,
+    /// A point in time, or a day, a minute, a second.
+    Time,
+    /// A span of time, counted back from now.
+    Age,
+    /// One of these words.
+    Choice(&'static [&'static str]),
 }
 
 impl Kind {
     /// Whether values have an order, so that `<` and `>` mean something.
     #[must_use]
     pub fn is_ordered(self) -> bool {
-        matches!(self, Self::Number | Self::Status | Self::Duration)
+        matches!(
+            self,
+            Self::Number | Self::Status | Self::Duration | Self::Time
+        )
     }
 
     /// Whether values are text, so that a regular expression can look at them.
@@ -111,10 +176,23 @@ pub enum Needs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scope {
-    /// Single messages: routes, tail, message search.
+    /// Single messages as they arrive: routes, tail.
     Message,
+    /// Single messages that the store keeps, of which it knows more.
+    Stored,
     /// Calls, which know in addition what only the whole call can tell.
     Call,
+}
+
+impl Scope {
+    /// Whether a query about this may ask for what `field` is the narrowest subject of.
+    #[must_use]
+    pub fn admits(self, field: Self) -> bool {
+        match self {
+            Self::Call => true,
+            other => field == Self::Message || field == other,
+        }
+    }
 }
 
 /// One row of the table: a name and everything that the parser, the matcher and the help know of it.
@@ -142,214 +220,6 @@ pub(super) const URI_SCHEMES: [&str; 3] = ["sip", "sips", "tel"];
 
 /// Prefix of the fields that name a SIP header: `header.X-Foo`.
 const HEADER_PREFIX: &str = "header.";
-
-/// Every field but `header.NAME`, in the order of the documentation.
-pub static FIELDS: [FieldEntry; 22] = [
-    FieldEntry {
-        name: "listener",
-        field: Field::Listener,
-        kind: Kind::Text,
-        needs: Needs::Origin,
-        scope: Scope::Message,
-        synonyms: &["socket"],
-        summary: "name of the listener that received it",
-    },
-    FieldEntry {
-        name: "agent",
-        field: Field::Agent,
-        kind: Kind::Network,
-        needs: Needs::Origin,
-        scope: Scope::Message,
-        synonyms: &["peer", "sender"],
-        summary: "address of the agent that sent it",
-    },
-    FieldEntry {
-        name: "hep_net_proto",
-        field: Field::NetProtocol,
-        kind: Kind::Text,
-        needs: Needs::Origin,
-        scope: Scope::Message,
-        synonyms: &["hep_net", "proto_id"],
-        summary: "transport that it came over: hep_udp, hep_tcp, hep_tls",
-    },
-    FieldEntry {
-        name: "hep_net_src",
-        field: Field::NetSource,
-        kind: Kind::Endpoint,
-        needs: Needs::Origin,
-        scope: Scope::Message,
-        synonyms: &["hep_src"],
-        summary: "address and port of the peer that sent it",
-    },
-    FieldEntry {
-        name: "hep_net_dst",
-        field: Field::NetDestination,
-        kind: Kind::Endpoint,
-        needs: Needs::Origin,
-        scope: Scope::Message,
-        synonyms: &["hep_dst"],
-        summary: "address and port of ours that it was sent to",
-    },
-    FieldEntry {
-        name: "type",
-        field: Field::Type,
-        kind: Kind::ProtocolType,
-        needs: Needs::Message,
-        scope: Scope::Message,
-        synonyms: &["proto", "protocol", "protocol_type", "proto_type"],
-        summary: "sip, rtcp, log, … or a HEP protocol type's number; unparsable",
-    },
-    FieldEntry {
-        name: "version",
-        field: Field::Version,
-        kind: Kind::Number,
-        needs: Needs::Message,
-        scope: Scope::Message,
-        synonyms: &["hep", "hep_version"],
-        summary: "HEP version: 1, 2 or 3",
-    },
-    FieldEntry {
-        name: "capture_id",
-        field: Field::CaptureId,
-        kind: Kind::Number,
-        needs: Needs::Message,
-        scope: Scope::Message,
-        synonyms: &["captid", "agent_id", "node_id"],
-        summary: "capture agent ID",
-    },
-    FieldEntry {
-        name: "node",
-        field: Field::Node,
-        kind: Kind::Text,
-        needs: Needs::Message,
-        scope: Scope::Message,
-        synonyms: &["node_name", "agent_name", "group"],
-        summary: "node name that the agent gave itself",
-    },
-    FieldEntry {
-        name: "clock",
-        field: Field::Clock,
-        kind: Kind::Text,
-        needs: Needs::Message,
-        scope: Scope::Message,
-        synonyms: &["clock_fault", "skew"],
-        summary: "ahead or behind, where the sent time is out of bounds",
-    },
-    FieldEntry {
-        name: "method",
-        field: Field::Method,
-        kind: Kind::Text,
-        needs: Needs::Sip,
-        scope: Scope::Message,
-        synonyms: &["cseq_method", "request", "verb"],
-        summary: "SIP method; of a response, the method in CSeq",
-    },
-    FieldEntry {
-        name: "status",
-        field: Field::Status,
-        kind: Kind::Status,
-        needs: Needs::Sip,
-        scope: Scope::Message,
-        synonyms: &["code", "response", "status_code"],
-        summary: "SIP status code: 486, 4xx, 400..499",
-    },
-    FieldEntry {
-        name: "call_id",
-        field: Field::CallId,
-        kind: Kind::CaseText,
-        needs: Needs::Sip,
-        scope: Scope::Message,
-        synonyms: &["callid", "cid", "sid", "correlation_id"],
-        summary: "Call-ID; of what has none (RTCP, log), the correlation ID",
-    },
-    FieldEntry {
-        name: "from",
-        field: Field::From,
-        kind: Kind::Text,
-        needs: Needs::Sip,
-        scope: Scope::Message,
-        synonyms: &["from_user", "caller", "calling"],
-        summary: "user of the From URI, or user@host",
-    },
-    FieldEntry {
-        name: "to",
-        field: Field::To,
-        kind: Kind::Text,
-        needs: Needs::Sip,
-        scope: Scope::Message,
-        synonyms: &["to_user", "callee", "called"],
-        summary: "user of the To URI, or user@host",
-    },
-    FieldEntry {
-        name: "user",
-        field: Field::User,
-        kind: Kind::Text,
-        needs: Needs::Sip,
-        scope: Scope::Message,
-        synonyms: &["number", "ruri", "ruri_user", "phone"],
-        summary: "user, or user@host, of From, To or the request URI",
-    },
-    FieldEntry {
-        name: "ua",
-        field: Field::UserAgent,
-        kind: Kind::Text,
-        needs: Needs::Sip,
-        scope: Scope::Message,
-        synonyms: &["user_agent", "useragent", "server"],
-        summary: "User-Agent, or Server",
-    },
-    FieldEntry {
-        name: "src",
-        field: Field::Source,
-        kind: Kind::Endpoint,
-        needs: Needs::Message,
-        scope: Scope::Message,
-        synonyms: &["source", "src_ip", "source_ip", "src_port"],
-        summary: "captured source: address, network, port, address:port",
-    },
-    FieldEntry {
-        name: "dst",
-        field: Field::Destination,
-        kind: Kind::Endpoint,
-        needs: Needs::Message,
-        scope: Scope::Message,
-        synonyms: &[
-            "destination",
-            "dest",
-            "dst_ip",
-            "destination_ip",
-            "dst_port",
-        ],
-        summary: "captured destination: address, network, port, address:port",
-    },
-    FieldEntry {
-        name: "payload",
-        field: Field::Payload,
-        kind: Kind::Body,
-        needs: Needs::Payload,
-        scope: Scope::Message,
-        synonyms: &["text", "body", "raw", "msg", "message"],
-        summary: "the captured text, searched anywhere; what a bare word means",
-    },
-    FieldEntry {
-        name: "setup",
-        field: Field::Setup,
-        kind: Kind::Duration,
-        needs: Needs::Message,
-        scope: Scope::Call,
-        synonyms: &["pdd", "setup_time"],
-        summary: "time from INVITE to its final response",
-    },
-    FieldEntry {
-        name: "duration",
-        field: Field::Duration,
-        kind: Kind::Duration,
-        needs: Needs::Message,
-        scope: Scope::Call,
-        synonyms: &["talk", "talk_time", "length"],
-        summary: "time from answer to end",
-    },
-];
 
 /// Help for the fields that have no row of their own.
 pub const HEADER_SUMMARY: &str = "header.NAME: any SIP header, by its long name";
@@ -406,11 +276,7 @@ const LONGEST_TYPO: usize = 32;
 /// The field that someone who typed `name` probably meant.
 pub(super) fn suggestion(name: &str, scope: Scope) -> Option<&'static str> {
     let folded = name.to_ascii_lowercase().replace('-', "_");
-    let known = || {
-        FIELDS
-            .iter()
-            .filter(|e| e.scope == Scope::Message || scope == Scope::Call)
-    };
+    let known = || FIELDS.iter().filter(|e| scope.admits(e.scope));
     if let Some(entry) =
         known().find(|e| e.name == folded || e.synonyms.iter().any(|s| *s == folded))
     {
@@ -429,7 +295,7 @@ pub(super) fn suggestion(name: &str, scope: Scope) -> Option<&'static str> {
 }
 
 /// What `type` says of a frame that did not decode.
-pub(super) const UNPARSABLE: &str = "unparsable";
+pub(crate) const UNPARSABLE: &str = "unparsable";
 
 /// The number that a query calls `name`: the codec's names, in either case.
 pub(super) fn protocol_type(name: &str) -> Option<i64> {

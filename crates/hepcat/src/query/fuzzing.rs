@@ -9,8 +9,19 @@ use super::{Field, Query, Scope, Subject, Value};
 /// When one of those does not hold.
 pub fn query(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    for scope in [Scope::Message, Scope::Call] {
-        match Query::parse_in(scope, &text) {
+    let now = jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC);
+    for (scope, is_asked_once) in [
+        (Scope::Message, false),
+        (Scope::Stored, true),
+        (Scope::Call, false),
+        (Scope::Call, true),
+    ] {
+        let query = if is_asked_once {
+            Query::parse_at(scope, &text, &now)
+        } else {
+            Query::parse_in(scope, &text)
+        };
+        match query {
             Ok(query) => {
                 let written = query.to_string();
                 let again = Query::parse_in(scope, &written);

@@ -7,12 +7,14 @@ use std::{
 };
 
 use ipnet::IpNet;
+use jiff::{Timestamp, Zoned};
 
 use super::{
     ast::{Endpoint, Glob, Interval, Network, Pattern, Piece},
     error::{Problem, QueryError},
     field::{Kind, UNPARSABLE, protocol_type},
     lexer::{Operator, Word},
+    time::{self, A_TIME},
 };
 
 /// Units of a span of time and their nanoseconds, largest first.
@@ -31,9 +33,15 @@ const A_DURATION: &str = "a duration";
 const A_NETWORK: &str = "an address or a network";
 const AN_ENDPOINT: &str = "an address, a network, a port or address:port";
 
-/// The pattern that `word`, written as `text`, is for a field of `kind`.
-pub(super) fn pattern(kind: Kind, word: Word, text: &str) -> Result<Pattern, QueryError> {
-    if word.pieces == [Piece::Many] {
+/// The pattern that `word`, written as `text`, is for a field of `kind`. `now` is what times count from that do not say
+/// everything themselves.
+pub(super) fn pattern(
+    kind: Kind,
+    word: Word,
+    text: &str,
+    now: Option<&Zoned>,
+) -> Result<Pattern, QueryError> {
+    if word.pieces == [Piece::Many] && kind != Kind::Age {
         return Ok(Pattern::Present);
     }
     if kind.is_text() {
@@ -49,6 +57,9 @@ pub(super) fn pattern(kind: Kind, word: Word, text: &str) -> Result<Pattern, Que
         Kind::Duration => value.interval(A_DURATION, duration).map(Pattern::Duration),
         Kind::Network => value.network().map(Pattern::Network),
         Kind::Endpoint => value.endpoint().map(Pattern::Endpoint),
+        Kind::Time => value.time(now).map(Pattern::Time),
+        Kind::Age => value.age(value.text, now).map(Pattern::Time),
+        Kind::Choice(words) => value.choice(words),
         Kind::Number | Kind::Text | Kind::CaseText | Kind::Body => {
             value.interval(A_NUMBER, integer).map(Pattern::Number)
         }
@@ -61,14 +72,27 @@ pub(super) fn comparison(
     operator: Operator,
     word: &Word,
     text: &str,
+    now: Option<&Zoned>,
 ) -> Result<Pattern, QueryError> {
     let value = Typed::new(word, text);
-    if kind == Kind::Duration {
-        let limit = duration(value.text).map_err(|hint| value.wrong(A_DURATION, hint))?;
-        Ok(Pattern::Duration(beyond(operator, limit)))
-    } else {
-        let limit = integer(value.text).map_err(|hint| value.wrong(A_NUMBER, hint))?;
-        Ok(Pattern::Number(beyond(operator, limit)))
+    match kind {
+        Kind::Duration => {
+            let limit = duration(value.text).map_err(|hint| value.wrong(A_DURATION, hint))?;
+            Ok(Pattern::Duration(beyond(operator, limit)))
+        }
+        Kind::Time => {
+            let limit = value.moment(value.text, now)?;
+            // Beyond a day is beyond all of it.
+            let limit = match operator {
+                Operator::Greater | Operator::LessOrEqual => limit.end(),
+                _ => limit.first,
+            };
+            Ok(Pattern::Time(beyond(operator, limit)))
+        }
+        _ => {
+            let limit = integer(value.text).map_err(|hint| value.wrong(A_NUMBER, hint))?;
+            Ok(Pattern::Number(beyond(operator, limit)))
+        }
     }
 }
 
@@ -165,6 +189,63 @@ impl<'a> Typed<'a> {
 
     fn empty_range(&self) -> QueryError {
         QueryError::new(Problem::EmptyRange, self.span.clone())
+    }
+
+    fn moment(&self, text: &str, now: Option<&Zoned>) -> Result<time::Written, QueryError> {
+        time::read(text, now).map_err(|hint| self.wrong(A_TIME, hint))
+    }
+
+    /// A day, a minute, a second; from one time to another; or `last 2h`, as people say it.
+    fn time(&self, now: Option<&Zoned>) -> Result<Interval<Timestamp>, QueryError> {
+        if let Some(back) = self.text.strip_prefix("last ") {
+            return self.age(back.trim_start(), now);
+        }
+        let Some((low, high)) = self.text.split_once("..") else {
+            let written = self.moment(self.text, now)?;
+            let (first, last) = (written.first, written.last);
+            return Ok(Interval::new(Bound::Included(first), Bound::Included(last)));
+        };
+        let low = match low {
+            "" => Bound::Unbounded,
+            low => Bound::Included(self.moment(low, now)?.first),
+        };
+        let high = match high {
+            "" => Bound::Unbounded,
+            high => Bound::Included(self.moment(high, now)?.end()),
+        };
+        match (low, high) {
+            (Bound::Unbounded, Bound::Unbounded) => Err(self.wrong(
+                A_TIME,
+                Some("a range has at least one end: 2026-11-23.., ..today or 10:00..11:00"),
+            )),
+            (Bound::Included(low), Bound::Included(high)) if low > high => Err(self.empty_range()),
+            _ => Ok(Interval::new(low, high)),
+        }
+    }
+
+    /// From so long before now on.
+    fn age(&self, text: &str, now: Option<&Zoned>) -> Result<Interval<Timestamp>, QueryError> {
+        let back = duration(text).map_err(|hint| self.wrong(A_DURATION, hint))?;
+        let Some(now) = now else {
+            return Err(QueryError::new(Problem::NoNow, self.span.clone()));
+        };
+        let since = time::ago(back, now).map_err(|hint| self.wrong(A_DURATION, hint))?;
+        Ok(Interval::new(Bound::Included(since), Bound::Unbounded))
+    }
+
+    fn choice(&self, words: &'static [&'static str]) -> Result<Pattern, QueryError> {
+        let Some(word) = words
+            .iter()
+            .find(|word| word.eq_ignore_ascii_case(self.text))
+        else {
+            let problem = Problem::Choice {
+                value: self.text.to_owned(),
+                words,
+            };
+            return Err(QueryError::new(problem, self.span.clone()));
+        };
+        let word = Piece::Literal((*word).to_owned());
+        Ok(Pattern::Text(Glob(vec![word])))
     }
 
     fn protocol_type(&self) -> Result<Pattern, QueryError> {

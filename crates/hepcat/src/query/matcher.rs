@@ -1,8 +1,9 @@
 //! A query made ready to run: patterns compiled once, cheap conditions asked before dear ones, nothing allocated per
 //! subject.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
+use jiff::Timestamp;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::{
@@ -27,7 +28,7 @@ const REGEX_DEPTH: u32 = 50;
 
 /// A condition ready to run.
 #[derive(Debug, Clone)]
-pub(super) enum Node {
+pub(crate) enum Node {
     Everything,
     And(Box<[Self]>),
     Or(Box<[Self]>),
@@ -40,7 +41,7 @@ pub(super) enum Node {
 
 /// A pattern ready to run.
 #[derive(Debug, Clone)]
-pub(super) enum Matcher {
+pub(crate) enum Matcher {
     Present,
     /// The whole text.
     Exact(Text),
@@ -48,18 +49,24 @@ pub(super) enum Matcher {
     Prefix(Text),
     /// Its end.
     Suffix(Text),
-    /// Everything else that is text.
+    /// Somewhere in it.
+    Inside(Text, Regex),
+    /// Everything else that is text. What is no UTF-8 in it counts as U+FFFD, which is how the store keeps it.
     Regex(Regex),
+    /// Something in a payload, octet by octet.
+    Octets(Regex),
     Number(Interval<i64>),
     Duration(Interval<Duration>),
+    /// Microseconds since 1970.
+    Time(Interval<i64>),
     Network(Network),
     Endpoint(Endpoint),
 }
 
-/// Octets to compare with.
+/// Octets to compare with: such as stay what they are where the octets around them are made UTF-8.
 #[derive(Debug, Clone)]
-pub(super) struct Text {
-    octets: Box<[u8]>,
+pub(crate) struct Text {
+    octets: Box<str>,
     /// Whether ASCII letters are the same in both cases.
     fold: bool,
 }
@@ -123,9 +130,13 @@ impl Matcher {
         Ok(match pattern {
             Pattern::Present => Self::Present,
             Pattern::Text(glob) => Self::compile_text(field.kind(), glob)?,
+            Pattern::Regex(source) if field.kind() == Kind::Body => {
+                Self::Octets(regex(field, source)?)
+            }
             Pattern::Regex(source) => Self::Regex(regex(field, source)?),
             Pattern::Number(interval) => Self::Number(*interval),
             Pattern::Duration(interval) => Self::Duration(*interval),
+            Pattern::Time(interval) => Self::Time(interval.map(Timestamp::as_microsecond)),
             Pattern::Network(network) => Self::Network(*network),
             Pattern::Endpoint(endpoint) => Self::Endpoint(endpoint.clone()),
         })
@@ -134,27 +145,28 @@ impl Matcher {
     fn compile_text(kind: Kind, glob: &Glob) -> Result<Self, Problem> {
         let fold = kind != Kind::CaseText;
         let text = |literal: &str| Text {
-            octets: literal.as_bytes().into(),
+            octets: literal.into(),
             fold,
         };
-        if kind != Kind::Body {
-            match glob.pieces() {
-                [Piece::Literal(whole)] if !fold || whole.is_ascii() => {
-                    return Ok(Self::Exact(text(whole)));
-                }
-                [Piece::Literal(start), Piece::Many] if !fold || start.is_ascii() => {
-                    return Ok(Self::Prefix(text(start)));
-                }
-                [Piece::Many, Piece::Literal(end)] if !fold || end.is_ascii() => {
-                    return Ok(Self::Suffix(text(end)));
-                }
-                _ => {}
-            }
+        let is_stable = |literal: &str| {
+            literal.is_ascii() || !fold && !literal.contains(char::REPLACEMENT_CHARACTER)
+        };
+        if kind == Kind::Body {
+            return glob_regex(glob, true, fold).map(Self::Octets);
         }
-        glob_regex(glob, kind == Kind::Body, fold).map(Self::Regex)
+        Ok(match glob.pieces() {
+            [Piece::Literal(whole)] if is_stable(whole) => Self::Exact(text(whole)),
+            [Piece::Literal(start), Piece::Many] if is_stable(start) => Self::Prefix(text(start)),
+            [Piece::Many, Piece::Literal(end)] if is_stable(end) => Self::Suffix(text(end)),
+            [Piece::Many, Piece::Literal(part), Piece::Many] if is_stable(part) => Self::Inside(
+                text(part),
+                glob_regex(&Glob(vec![Piece::Literal(part.clone())]), true, fold)?,
+            ),
+            _ => Self::Regex(glob_regex(glob, false, fold)?),
+        })
     }
 
-    fn matches(&self, value: Value<'_>) -> bool {
+    pub(crate) fn matches(&self, value: Value<'_>) -> bool {
         match (self, value) {
             (Self::Present, _) => true,
             (Self::Exact(text), Value::Text(value)) => text.equals(value),
@@ -166,9 +178,16 @@ impl Matcher {
                 .checked_sub(text.octets.len())
                 .and_then(|start| value.get(start..))
                 .is_some_and(|end| text.equals(end)),
-            (Self::Regex(regex), Value::Text(value)) => regex.is_match(value),
+            (Self::Regex(regex), Value::Text(value)) => match String::from_utf8_lossy(value) {
+                Cow::Borrowed(_) => regex.is_match(value),
+                Cow::Owned(replaced) => regex.is_match(replaced.as_bytes()),
+            },
+            (Self::Octets(regex) | Self::Inside(_, regex), Value::Text(value)) => {
+                regex.is_match(value)
+            }
             (Self::Number(interval), Value::Number(value)) => interval.contains(value),
             (Self::Duration(interval), Value::Duration(value)) => interval.contains(value),
+            (Self::Time(interval), Value::Time(value)) => interval.contains(value),
             (Self::Network(network), Value::Address(address)) => network.contains(address),
             (Self::Endpoint(endpoint), Value::Endpoint(address, port)) => {
                 endpoint.contains(address, port)
@@ -179,11 +198,22 @@ impl Matcher {
 }
 
 impl Text {
+    /// The octets, which are text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.octets
+    }
+
+    /// Whether ASCII letters are the same in both cases.
+    pub(crate) fn ignores_case(&self) -> bool {
+        self.fold
+    }
+
     fn equals(&self, value: &[u8]) -> bool {
+        let octets = self.octets.as_bytes();
         if self.fold {
-            self.octets.eq_ignore_ascii_case(value)
+            octets.eq_ignore_ascii_case(value)
         } else {
-            *self.octets == *value
+            *octets == *value
         }
     }
 }

@@ -2,8 +2,8 @@
 //! are in `docs/query.md`.
 //!
 //! [`Query::parse`] reads text into an [`Expr`], which is plain data, and compiles it; [`Query::matches`] holds it
-//! against a [`Subject`], allocating nothing. Whoever knows more fields adds rows to [`FIELDS`] and answers them in its
-//! own [`Subject`].
+//! against a [`Subject`], allocating nothing but for text that is no UTF-8. Whoever knows more fields adds rows to
+//! [`FIELDS`] and answers them in its own [`Subject`].
 //!
 //! ```
 //! use hepcat::query::Query;
@@ -20,8 +20,11 @@
 //! ```
 
 mod ast;
+mod call;
+mod choices;
 mod error;
 mod field;
+mod fields;
 #[doc(hidden)]
 pub mod fuzzing;
 mod lexer;
@@ -31,16 +34,22 @@ mod parser;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod time;
 mod view;
 
 use std::{fmt, str::FromStr};
 
+use jiff::Zoned;
+
 pub use ast::{Endpoint, Expr, Glob, Interval, Network, Pattern, Piece, Test};
 pub use error::{Found, Problem, QueryError};
-pub use field::{FIELDS, Field, FieldEntry, HEADER_SUMMARY, Kind, Needs, Scope};
+pub(crate) use field::UNPARSABLE;
+pub use field::{Field, FieldEntry, HEADER_SUMMARY, Kind, Needs, Scope};
+pub use fields::FIELDS;
+pub(crate) use matcher::{Matcher, Node};
 pub use subject::{Subject, Value};
-pub(crate) use view::net_protocol;
 pub use view::{MessageView, UnparsableView};
+pub(crate) use view::{any_user_at_host, net_protocol, net_protocol_named};
 
 /// Longest query, octets. Queries come from outside; a bar or a configuration line holds far less.
 pub const MAX_LENGTH: usize = 4096;
@@ -58,7 +67,7 @@ pub const MAX_REGEXES: usize = 16;
 #[derive(Clone)]
 pub struct Query {
     expr: Expr,
-    node: matcher::Node,
+    node: Node,
 }
 
 impl Query {
@@ -70,15 +79,45 @@ impl Query {
         Self::parse_in(Scope::Message, text)
     }
 
-    /// Reads a query about what `scope` says.
+    /// Reads a query about what `scope` says. Times in it say their date and zone, and none counts back from now: it
+    /// means the same whenever and wherever it is read.
     ///
     /// # Errors
     /// The first fault, with its place.
     pub fn parse_in(scope: Scope, text: &str) -> Result<Self, QueryError> {
-        let expr = parser::parse(text, scope)?;
-        let node = matcher::Node::compile(&expr)
-            .map_err(|problem| QueryError::new(problem, 0..text.len()))?;
+        Self::read(scope, text, None)
+    }
+
+    /// Reads a query that is asked once: `last:2h` counts back from `now`, and what a time does not say (zone, date) is
+    /// that of `now`. Its [`Display`](fmt::Display) says the moments that were meant.
+    ///
+    /// # Errors
+    /// The first fault, with its place.
+    pub fn parse_at(scope: Scope, text: &str, now: &Zoned) -> Result<Self, QueryError> {
+        Self::read(scope, text, Some(now))
+    }
+
+    fn read(scope: Scope, text: &str, now: Option<&Zoned>) -> Result<Self, QueryError> {
+        let expr = parser::parse(text, scope, now)?;
+        let node =
+            Node::compile(&expr).map_err(|problem| QueryError::new(problem, 0..text.len()))?;
         Ok(Self { expr, node })
+    }
+
+    /// Takes a query about calls apart: what is asked of calls themselves, and what of their messages, of which one must
+    /// fit it all.
+    ///
+    /// # Errors
+    /// Both stand under one `OR` or `NOT`.
+    pub fn split_calls(&self) -> Result<(Self, Self), QueryError> {
+        let whole = 0..self.to_string().len();
+        let of = |expr: Expr| -> Result<Self, Problem> {
+            let node = Node::compile(&expr)?;
+            Ok(Self { expr, node })
+        };
+        call::split(&self.expr)
+            .and_then(|split| Ok((of(split.of_calls)?, of(split.of_messages)?)))
+            .map_err(|problem| QueryError::new(problem, whole))
     }
 
     /// The query that fits everything.
@@ -86,7 +125,7 @@ impl Query {
     pub fn everything() -> Self {
         Self {
             expr: Expr::Everything,
-            node: matcher::Node::Everything,
+            node: Node::Everything,
         }
     }
 
@@ -94,6 +133,11 @@ impl Query {
     #[must_use]
     pub fn expr(&self) -> &Expr {
         &self.expr
+    }
+
+    /// The condition made ready, for what runs it elsewhere.
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
     }
 
     /// Whether `subject` fits. Cheap conditions are looked at first, and no more of them than it takes.

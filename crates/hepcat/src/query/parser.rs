@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use jiff::Zoned;
+
 use super::{
     MAX_DEPTH, MAX_LENGTH, MAX_PATTERNS, MAX_REGEXES,
     ast::{Expr, Pattern, Test},
@@ -13,14 +15,15 @@ use super::{
 
 type Result<T, E = QueryError> = std::result::Result<T, E>;
 
-/// Reads a whole query.
-pub(super) fn parse(text: &str, scope: Scope) -> Result<Expr> {
+/// Reads a whole query. `now` is where a query is asked once, at this time.
+pub(super) fn parse(text: &str, scope: Scope, now: Option<&Zoned>) -> Result<Expr> {
     if text.len() > MAX_LENGTH {
         return Err(QueryError::new(Problem::TooLong, 0..text.len()));
     }
     let mut parser = Parser {
         lexer: Lexer::new(text),
         scope,
+        now,
         depth: 0,
         patterns: 0,
         regexes: 0,
@@ -39,6 +42,7 @@ pub(super) fn parse(text: &str, scope: Scope) -> Result<Expr> {
 struct Parser<'a> {
     lexer: Lexer<'a>,
     scope: Scope,
+    now: Option<&'a Zoned>,
     /// Open parentheses and negations: what recursion there is.
     depth: usize,
     patterns: usize,
@@ -146,7 +150,7 @@ impl Parser<'_> {
             return Err(self.lexer.unexpected("a condition: field:value, or text"));
         }
         self.refuse_ambiguous(&word)?;
-        let pattern = literal::pattern(Kind::Body, word, "")?;
+        let pattern = literal::pattern(Kind::Body, word, "", None)?;
         self.count(1)?;
         Ok(Expr::Test(Test {
             field: Field::Payload,
@@ -219,12 +223,20 @@ impl Parser<'_> {
             | Operator::Greater
             | Operator::GreaterOrEqual => {
                 if !kind.is_ordered() {
-                    return refuse("comparisons are for numbers and durations; here use `:`");
+                    return refuse(
+                        "comparisons are for numbers, durations and times; here use `:`",
+                    );
                 }
                 vec![self.compared(kind, operator)?]
             }
         };
         self.count(patterns.len())?;
+        // What is counted back from now is a time like any other once it is read.
+        let field = if field == Field::Last {
+            Field::Time
+        } else {
+            field
+        };
         let test = Expr::Test(Test { field, patterns });
         Ok(if negated {
             Expr::Not(Box::new(test))
@@ -242,27 +254,30 @@ impl Parser<'_> {
             };
             return Err(QueryError::new(problem, span));
         };
-        if field.scope() == Scope::Call && self.scope != Scope::Call {
-            let problem = Problem::OnlyOfCalls {
-                field: field.to_string(),
-            };
-            return Err(QueryError::new(problem, span));
+        if self.scope.admits(field.scope()) {
+            return Ok(field);
         }
-        Ok(field)
+        let name = field.to_string();
+        let problem = match field {
+            Field::Last => Problem::NoNow,
+            _ if field.scope() == Scope::Call => Problem::OnlyOfCalls { field: name },
+            _ => Problem::OnlyOfStored { field: name },
+        };
+        Err(QueryError::new(problem, span))
     }
 
     fn value(&mut self, kind: Kind) -> Result<Pattern> {
         let word = self.value_word("a value")?;
         self.end_of_value()?;
         let text = self.lexer.slice(word.span.clone());
-        literal::pattern(kind, word, text)
+        literal::pattern(kind, word, text, self.now)
     }
 
     fn compared(&mut self, kind: Kind, operator: Operator) -> Result<Pattern> {
         let word = self.value_word("a value to compare with")?;
         self.end_of_value()?;
         let text = self.lexer.slice(word.span.clone());
-        literal::comparison(kind, operator, &word, text)
+        literal::comparison(kind, operator, &word, text, self.now)
     }
 
     fn value_word(&mut self, expected: &'static str) -> Result<Word> {
@@ -293,7 +308,7 @@ impl Parser<'_> {
             self.lexer.skip_space();
             let word = self.value_word("a value")?;
             let text = self.lexer.slice(word.span.clone());
-            patterns.push(literal::pattern(kind, word, text)?);
+            patterns.push(literal::pattern(kind, word, text, self.now)?);
             self.lexer.skip_space();
             if self.lexer.eat(')') {
                 break;

@@ -22,6 +22,8 @@ pub enum Value<'a> {
     Number(i64),
     /// A span of time.
     Duration(Duration),
+    /// A point in time, microseconds since 1970 UTC.
+    Time(i64),
     /// An address of a peer (IPv4-mapped ones as IPv4).
     Address(IpAddr),
     /// A captured address and port, as far as they are known (IPv4-mapped ones as IPv4).

@@ -7,6 +7,19 @@ use rstest::rstest;
 
 use super::*;
 
+/// When tests ask: 14:05:06 on a Monday in Paris.
+fn now() -> Zoned {
+    "2026-11-23T14:05:06.789+01:00[Europe/Paris]"
+        .parse()
+        .unwrap()
+}
+
+/// Microseconds since 1970.
+fn moment(text: &str) -> Value<'static> {
+    let moment: jiff::Timestamp = text.parse().unwrap();
+    Value::Time(moment.as_microsecond())
+}
+
 /// A subject made of a table.
 struct Row(Vec<(&'static str, Value<'static>)>);
 
@@ -41,11 +54,17 @@ fn call() -> Row {
         ("dst", Value::Endpoint(Some(address("2001:db8::9")), None)),
         ("payload", Value::Text("SIP/2.0 486 Busy Here\r\nFrom: \"J\u{fc}rgen\" <sip:33123456789@a.example>\r\nSubject: 100% (free) caf\u{e9}\r\n".as_bytes())),
         ("setup", Value::Duration(Duration::from_millis(3500))),
+        ("time", moment("2026-11-23T09:30:15.25Z")),
+        ("state", Value::Text(b"failed")),
+        ("flag", Value::Text(b"no_ack")),
+        ("flag", Value::Text(b"retransmission")),
+        ("legs", Value::Number(2)),
+        ("f1", Value::Text(b"J\xfcrgen")),
     ])
 }
 
 fn asks(text: &str) -> bool {
-    match Query::parse_in(Scope::Call, text) {
+    match Query::parse_at(Scope::Call, text, &now()) {
         Ok(query) => query.matches(&call()),
         Err(error) => panic!("{}", error.render(text)),
     }
@@ -136,6 +155,30 @@ fn asks(text: &str) -> bool {
 #[case::type_by_name_in_any_case("type:SIP")]
 #[case::header("header.X-Foo:bar*")]
 #[case::header_quoted(r#"header.X-Foo:"BAR; baz""#)]
+#[case::day("time:2026-11-23")]
+#[case::day_in_another_zone("time:2026-11-22[Pacific/Honolulu]")]
+#[case::days("time:2026-11-20..2026-11-23")]
+#[case::until_the_end_of_a_day("time<=2026-11-23")]
+#[case::minute("time:2026-11-23T10:30")]
+#[case::minute_of_today("time:10:30")]
+#[case::second("time:2026-11-23T09:30:15Z")]
+#[case::part_of_a_second("time:2026-11-23T09:30:15.25Z")]
+#[case::times_with_zones("time:2026-11-23T10:00+01:00..2026-11-23T11:00+01:00")]
+#[case::times_of_today("time:10:00..11:00")]
+#[case::time_with_space(r#"time:"2026-11-23 10:30""#)]
+#[case::since("time>2026-11-22")]
+#[case::since_a_moment("time>=2026-11-23T09:30:15.25Z")]
+#[case::open_times("time:today..")]
+#[case::times_in_a_list("time:(2026-11-01, 10:00..11:00)")]
+#[case::word_for_a_day("time:today -time:yesterday time<now")]
+#[case::last("last:4h")]
+#[case::last_in_words(r#"time:"last 4h""#)]
+#[case::choice("state:failed state:(ended, FAILED) released_by!=caller")]
+#[case::flags("flag:no_ack flag:retransmission -flag:one_way flag:*")]
+#[case::number_of_legs("legs>1 legs:2..")]
+#[case::what_is_no_utf8_is_one_character_of_three_octets(
+    "f1:J???rgen f1~\"^J\u{fffd}rgen$\" f1:J*rgen"
+)]
 fn fits(#[case] text: &str) {
     assert!(asks(text), "{text}");
 }
@@ -166,6 +209,14 @@ fn fits(#[case] text: &str) {
 #[case::absent_is_not_unequal_but_not_equal("NOT node!=a")]
 #[case::not_any_of_several("from!=33123456789")]
 #[case::every_negation("NOT busy")]
+#[case::day_before("time:2026-11-22")]
+#[case::after_a_day("time>2026-11-23")]
+#[case::before_a_day("time<2026-11-23")]
+#[case::a_time_is_a_moment_where_it_ends_a_range("time:10:00..10:30")]
+#[case::last("last:3h")]
+#[case::state("state:ended")]
+#[case::unknown_received("received:* OR received>1970-01-01")]
+#[case::one_octet_that_is_no_utf8("f1:J?rgen")]
 fn does_not_fit(#[case] text: &str) {
     assert!(!asks(text), "{text}");
 }
@@ -191,6 +242,18 @@ fn does_not_fit(#[case] text: &str) {
 #[case("setup>1500ms", "setup>1500ms")]
 #[case("setup:60s..7200s", "setup:1m..2h")]
 #[case("setup:0ms", "setup:0s")]
+#[case(
+    "time:2026-11-23",
+    "time:2026-11-22T23:00:00Z..2026-11-23T22:59:59.999999Z"
+)]
+#[case("time>2026-11-23T10:00Z", "time>2026-11-23T10:00:00Z")]
+#[case("last:2h", "time>=2026-11-23T11:05:06.789Z")]
+#[case("-last:2h", "NOT time>=2026-11-23T11:05:06.789Z")]
+#[case(
+    "received:(10:00..10:00, ..today)",
+    "received:(2026-11-23T09:00:00Z..2026-11-23T09:00:00Z, ..2026-11-23T22:59:59.999999Z)"
+)]
+#[case("state:FAILED", "state:failed")]
 #[case("agent:10.1.2.3/8", "agent:10.0.0.0/8")]
 #[case("agent:10.1.2.3/32", "agent:10.1.2.3")]
 #[case("agent:10.0.0.1..10.0.0.1", "agent:10.0.0.1")]
@@ -211,7 +274,7 @@ fn is_written(#[case] text: &str, #[case] canonical: &str) {
         assert!(Query::parse(text).is_err());
         return;
     }
-    let query = Query::parse_in(Scope::Call, text).unwrap();
+    let query = Query::parse_at(Scope::Call, text, &now()).unwrap();
     assert_eq!(query.to_string(), canonical);
     assert_eq!(Query::parse_in(Scope::Call, canonical), Ok(query));
 }
@@ -236,7 +299,46 @@ fn is_written(#[case] text: &str, #[case] canonical: &str) {
     "unknown field `Call-ID`",
     "did you mean `call_id`?"
 )]
-#[case("branch=z9", "branch", "unknown field `branch`", "in quotes")]
+#[case("bouquet=z9", "bouquet", "unknown field `bouquet`", "in quotes")]
+#[case("via:z9hG4bKx", "via", "unknown field `via`", "did you mean `branch`?")]
+#[case(
+    "f1:a",
+    "f1",
+    "`f1` is known of what is stored, not of messages as they arrive",
+    "where stored messages are searched"
+)]
+#[case(
+    "last:2h",
+    "last",
+    "nothing is counted back from now here",
+    "time>=2026-11-23T10:00+01:00"
+)]
+#[case(
+    "time:\"last 2h\"",
+    "\"last 2h\"",
+    "nothing is counted back from now here",
+    "with its date and zone"
+)]
+#[case(
+    "time:2026-11-23",
+    "2026-11-23",
+    "`2026-11-23` is not a time",
+    "says its zone"
+)]
+#[case(
+    "time:2026-11-23Z..2026-11-22Z",
+    "2026-11-23Z..2026-11-22Z",
+    "the range ends before it begins",
+    ""
+)]
+#[case("received:..", "..", "`..` is not a time", "at least one end")]
+#[case(
+    "class:registrations",
+    "registrations",
+    "`registrations` is none of call, registration, options, sip, rtcp, log, other",
+    "did you mean `registration`?"
+)]
+#[case("class~\"c\"", "~", "`~` does not apply to `class`", "look at text")]
 #[case(
     "setup>3s",
     "setup",
@@ -310,7 +412,7 @@ fn is_written(#[case] text: &str, #[case] canonical: &str) {
     "ua>3",
     ">",
     "`>` does not apply to `ua`",
-    "comparisons are for numbers"
+    "comparisons are for numbers, durations and times"
 )]
 #[case("status~\"4\"", "~", "`~` does not apply to `status`", "look at text")]
 #[case("status:abc", "abc", "`abc` is not a number", "")]
@@ -475,6 +577,8 @@ fn needs_are_told() {
     assert!(query("header.Via:*").needs_sip());
     assert!(!query("method:INVITE").needs_payload());
     assert!(query("busy").needs_payload());
+    assert!(!query("received>2026-11-23Z time<2026-11-24Z correlation_id:x").needs_sip());
+    assert!(query("class:call branch:* ruri:x domain:y").needs_sip());
     assert!(!Query::everything().needs_sip());
 }
 
@@ -495,6 +599,9 @@ fn every_field_is_found_by_its_name_and_suggested_for_its_synonyms() {
     }
     assert_eq!(field::suggestion("duratoin", Scope::Call), Some("duration"));
     assert_eq!(field::suggestion("duratoin", Scope::Message), None);
+    assert_eq!(field::suggestion("duratoin", Scope::Stored), None);
+    assert_eq!(field::suggestion("label_f1", Scope::Stored), Some("f1"));
+    assert_eq!(field::suggestion("label_f1", Scope::Message), None);
     assert_eq!(field::suggestion("zzz", Scope::Message), None);
 }
 
@@ -517,7 +624,7 @@ fn every_documented_query_is_read() {
     let mut examples = 0;
     for block in docs.split("```query\n").skip(1) {
         for line in block.split("```").next().unwrap_or_default().lines() {
-            if let Err(error) = Query::parse_in(Scope::Call, line) {
+            if let Err(error) = Query::parse_at(Scope::Call, line, &now()) {
                 panic!("{}", error.render(line));
             }
             examples += 1;
@@ -536,6 +643,9 @@ fn word() -> impl Strategy<Value = String> {
         Just("400..499".to_owned()),
         Just("3.25ms".to_owned()),
         Just("[::1..::9]:5060..5061".to_owned()),
+        Just("2026-11-23T10:00+01:00..2026-11-23Z".to_owned()),
+        Just("10:30:00.5".to_owned()),
+        Just("retransmission".to_owned()),
     ]
 }
 

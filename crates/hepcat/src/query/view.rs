@@ -1,12 +1,20 @@
 //! Frames as subjects: what a query sees of a message, and of one that did not decode.
 
-use std::{cell::OnceCell, net::SocketAddr, time::UNIX_EPOCH};
+use std::{
+    cell::OnceCell,
+    net::SocketAddr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use hepcat_net::{Envelope, Origin, Transport, Unparsable};
-use hepcat_sip::{Scan, Uri};
+use hepcat_sip::{NameAddr, Scan, Uri};
+use hepcat_store::Class;
 use hepcat_wire::{Payload, trim_nul};
 
-use crate::agents::{ClockBounds, ClockFault};
+use crate::{
+    agents::{ClockBounds, ClockFault, sent_time},
+    sink::store::class::class_of,
+};
 
 use super::{
     field::{Field, UNPARSABLE},
@@ -48,9 +56,16 @@ impl<'a> MessageView<'a> {
     }
 
     fn clock_fault(&self) -> Option<ClockFault> {
-        let received = self.envelope.received_at.duration_since(UNIX_EPOCH);
-        let received = received.unwrap_or_default();
+        let received = since_epoch(self.envelope.received_at);
         self.clock.judge_message(&self.envelope.message, received)
+    }
+
+    /// When it was sent, as far as that is believed, else when it was received; since 1970.
+    fn time(&self) -> Duration {
+        let received = since_epoch(self.envelope.received_at);
+        sent_time(&self.envelope.message, received)
+            .filter(|sent| self.clock.judge(*sent, received).is_none())
+            .unwrap_or(received)
     }
 
     /// The same with the payload that was compressed in the frame.
@@ -89,11 +104,19 @@ impl<'a> MessageView<'a> {
         self.envelope
     }
 
-    fn any_user(&self, fits: Fits<'_>) -> bool {
+    /// Shows `fits` the URIs that `field` is about.
+    fn any_uri(&self, field: &Field, fits: &mut dyn FnMut(Uri<'_>) -> bool) -> bool {
         let Some(sip) = self.sip() else { return false };
-        sip.from().is_some_and(|from| any_of_uri(from.uri(), fits))
-            || sip.to().is_some_and(|to| any_of_uri(to.uri(), fits))
-            || sip.request_uri().is_some_and(|uri| any_of_uri(uri, fits))
+        let asks = |one| *field == one || matches!(field, Field::User | Field::Domain);
+        let uri = |name: Option<NameAddr<'a>>| name.map(|name| name.uri());
+        [
+            uri(sip.from()).filter(|_| asks(Field::From)),
+            uri(sip.to()).filter(|_| asks(Field::To)),
+            sip.request_uri().filter(|_| asks(Field::RequestUri)),
+        ]
+        .into_iter()
+        .flatten()
+        .any(fits)
     }
 }
 
@@ -116,6 +139,12 @@ impl Subject for MessageView<'_> {
             | Field::NetDestination => {
                 any_of_origin(&self.envelope.origin, self.listener, field, fits)
             }
+            Field::Time => fits(time(self.time())),
+            Field::Received => fits(time(since_epoch(self.envelope.received_at))),
+            Field::Class => {
+                let class = class_of(message.protocol_type(), self.sip());
+                fits(Value::Text(class.name().as_bytes()))
+            }
             Field::Type => number(message.protocol_type().map(|t| i64::from(t.0)), fits),
             Field::Version => number(Some(i64::from(message.version().number())), fits),
             Field::CaptureId => number(message.capture_id().map(i64::from), fits),
@@ -126,7 +155,7 @@ impl Subject for MessageView<'_> {
             ),
             Field::Source => any_end(message.canonical_src_ip(), message.src_port(), fits),
             Field::Destination => any_end(message.canonical_dst_ip(), message.dst_port(), fits),
-            Field::Payload => text(self.payload, fits),
+            Field::Payload => text(self.payload.filter(|octets| !octets.is_empty()), fits),
             Field::Method => {
                 let method = self
                     .sip()
@@ -144,21 +173,42 @@ impl Subject for MessageView<'_> {
                     fits,
                 )
             }
-            Field::From => self
-                .sip()
-                .and_then(Scan::from)
-                .is_some_and(|from| any_of_uri(from.uri(), fits)),
-            Field::To => self
-                .sip()
-                .and_then(Scan::to)
-                .is_some_and(|to| any_of_uri(to.uri(), fits)),
-            Field::User => self.any_user(fits),
+            Field::CorrelationId => text(message.correlation_id().map(trim_nul), fits),
+            Field::CSeq => number(self.sip().and_then(Scan::cseq_number).map(i64::from), fits),
+            Field::XCallId => text(self.sip().and_then(Scan::x_call_id), fits),
+            Field::SessionId => text(self.sip().and_then(Scan::session_id), fits),
+            Field::Branch => text(self.sip().and_then(Scan::via_branch), fits),
+            Field::FromTag => {
+                let from = self.sip().and_then(Scan::from);
+                text(from.and_then(|from| from.tag()), fits)
+            }
+            Field::ToTag => text(self.sip().and_then(Scan::to).and_then(|to| to.tag()), fits),
+            Field::From | Field::To | Field::RequestUri | Field::User => {
+                self.any_uri(field, &mut |uri| any_user(uri, fits))
+            }
+            Field::Domain => self.any_uri(field, &mut |uri| text(uri.host(), fits)),
             Field::UserAgent => text(self.sip().and_then(Scan::user_agent), fits),
             Field::Header(name) => {
                 let header = self.sip().and_then(|s| s.header(name.as_bytes()));
                 text(header.map(|h| h.value()), fits)
             }
-            Field::Setup | Field::Duration => false,
+            Field::Last
+            | Field::Error
+            | Field::LabelTable
+            | Field::LabelField(_)
+            | Field::AttachedTo
+            | Field::State
+            | Field::Flag
+            | Field::ReleasedBy
+            | Field::Reason
+            | Field::Codec
+            | Field::Media
+            | Field::Legs
+            | Field::Messages
+            | Field::Setup
+            | Field::Ring
+            | Field::Talk
+            | Field::Duration => false,
         }
     }
 }
@@ -185,6 +235,9 @@ impl Subject for UnparsableView<'_> {
     fn any(&self, field: &Field, fits: Fits<'_>) -> bool {
         match field {
             Field::Type => fits(Value::Text(UNPARSABLE.as_bytes())),
+            Field::Error => fits(Value::Text(self.unparsable.error.reason().as_bytes())),
+            Field::Class => fits(Value::Text(Class::Other.name().as_bytes())),
+            Field::Time | Field::Received => fits(time(since_epoch(self.unparsable.received_at))),
             _ => any_of_origin(&self.unparsable.origin, self.listener, field, fits),
         }
     }
@@ -210,6 +263,16 @@ pub(crate) fn net_protocol(transport: Transport) -> &'static str {
     }
 }
 
+/// The same of a transport by its name.
+pub(crate) fn net_protocol_named(name: &str) -> &'static str {
+    let transport = match name {
+        "tcp" => Transport::Tcp,
+        "tls" => Transport::Tls,
+        _ => Transport::Udp,
+    };
+    net_protocol(transport)
+}
+
 fn end_of(address: SocketAddr) -> Value<'static> {
     Value::Endpoint(Some(address.ip().to_canonical()), Some(address.port()))
 }
@@ -218,25 +281,39 @@ fn any_end(address: Option<std::net::IpAddr>, port: Option<u16>, fits: Fits<'_>)
     (address.is_some() || port.is_some()) && fits(Value::Endpoint(address, port))
 }
 
-/// The user, and the user with the host.
-fn any_of_uri(uri: Uri<'_>, fits: Fits<'_>) -> bool {
-    let Some(user) = uri.user() else { return false };
-    fits(Value::Text(user)) || user_at_host(uri, user).is_some_and(|both| fits(Value::Text(both)))
+fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// From the user to the end of the host, as it stands in the URI (a password in between stays). `None` for a URI
-/// without host.
-fn user_at_host<'a>(uri: Uri<'a>, user: &[u8]) -> Option<&'a [u8]> {
-    let host = uri.host()?;
-    let text = uri.as_bytes();
-    let after_scheme = uri.scheme().map_or(0, |scheme| scheme.len() + 1);
-    let rest = text.get(after_scheme..)?.trim_ascii_start();
-    // The user part may hold an `@` and a password one more: the host stands behind the last of them.
-    let mut at = user.len();
-    loop {
-        at += rest.get(at..)?.iter().position(|octet| *octet == b'@')? + 1;
-        if rest.get(at..)?.starts_with(host) {
-            return rest.get(..at + host.len());
-        }
+fn time(since_epoch: Duration) -> Value<'static> {
+    Value::Time(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// The user, and the user with the host.
+fn any_user(uri: Uri<'_>, fits: Fits<'_>) -> bool {
+    let Some(user) = uri.user() else { return false };
+    any_user_at_host(user, uri.host(), fits)
+}
+
+/// Octets of `user@host` for which nothing is allocated.
+const USER_AT_HOST: usize = 256;
+
+/// `user`, and `user@host`: without what may stand between them in a URI, which may be a password.
+pub(crate) fn any_user_at_host(user: &[u8], host: Option<&[u8]>, fits: Fits<'_>) -> bool {
+    if fits(Value::Text(user)) {
+        return true;
     }
+    let Some(host) = host else { return false };
+    let length = user.len() + 1 + host.len();
+    let mut room = [0; USER_AT_HOST];
+    if let Some(both) = room.get_mut(..length)
+        && let Some((first, rest)) = both.split_at_mut_checked(user.len())
+        && let Some((at, last)) = rest.split_first_mut()
+    {
+        first.copy_from_slice(user);
+        *at = b'@';
+        last.copy_from_slice(host);
+        return fits(Value::Text(both));
+    }
+    fits(Value::Text(&[user, b"@", host].concat()))
 }
