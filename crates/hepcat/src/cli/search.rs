@@ -8,7 +8,7 @@ use std::{
 
 use anstream::eprintln;
 use clap::Args;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, Zoned, tz::TimeZone};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
@@ -76,14 +76,16 @@ pub(super) async fn run(arguments: SearchArgs) -> ExitCode {
     }
     let text = arguments.query.join(" ");
     let scope = if arguments.messages {
-        Scope::Message
+        Scope::Stored
     } else {
         Scope::Call
     };
-    if let Err(error) = Query::parse_in(scope, &text) {
-        return exit::usage(error.render(&text));
-    }
-    match find(&arguments, &text).await {
+    // The node is told moments: its zone may be another, and between pages time goes on.
+    let query = match Query::parse_at(scope, &text, &Zoned::now()) {
+        Ok(query) => query.to_string(),
+        Err(error) => return exit::usage(error.render(&text)),
+    };
+    match find(&arguments, &query).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(End::Refused(Refusal::Request(why))) => exit::usage(why),
         Err(End::Refused(Refusal::Other(error))) => exit::failed(format_args!("{error:#}")),

@@ -6,8 +6,8 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use hepcat_store::{Cancel, Filter};
-use jiff::Timestamp;
+use hepcat_store::Cancel;
+use jiff::{Timestamp, Zoned};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -17,8 +17,9 @@ use crate::{
         CallRecord, Kind,
         ladder::{Art, LaneBy, Text, Times},
     },
+    query::{Query, Scope},
     render::Contents,
-    search::{self, CallSearch, StoredMessage},
+    search::{self, Asked, CallSearch, StoredMessage},
 };
 
 /// Calls on one page where nobody says how many.
@@ -28,6 +29,9 @@ const LARGEST_PAGE: usize = 10_000;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct SearchParameters {
+    /// Which calls, in the query language.
+    #[serde(default)]
+    q: String,
     /// Only what began then or later (RFC 3339).
     from: Option<Timestamp>,
     /// Only what began before.
@@ -52,16 +56,19 @@ pub(super) async fn list(
 }
 
 async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response, Problem> {
+    let query = read_query(&parameters.q)?;
+    let asked =
+        Asked::of_calls(&query).within(&asking::range(parameters.from, parameters.to));
     let search = CallSearch {
         kind: (!parameters.all).then_some(Kind::Call),
-        time: asking::range(parameters.from, parameters.to),
+        time: asked.time,
         limit: parameters.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE),
         after: asking::cursor(parameters.cursor.as_deref())?,
         ..CallSearch::default()
     };
     let cancel = search.cancel.clone();
     let answer = asking::ask(shared, cancel, move |sink| {
-        let page = search::calls(sink, &search, Filter::default(), |_| true)?;
+        let page = search::calls(sink, &search, asked.filter, |call| query.matches(call))?;
         Ok(json!({
             "calls": page.calls,
             "next": page.next.map(|cursor| cursor.to_string()),
@@ -70,6 +77,21 @@ async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response,
         }))
     });
     Ok(Json(answer.await?).into_response())
+}
+
+/// A query that calls answer themselves. What only their messages know is asked where messages are searched.
+fn read_query(text: &str) -> Result<Query, Problem> {
+    let faulty = |detail: String| asking::faulty("query not understood", detail);
+    let query = Query::parse_at(Scope::Call, text, &Zoned::now())
+        .map_err(|error| faulty(error.to_string()))?;
+    let (of_calls, of_messages) = query
+        .split_calls()
+        .map_err(|error| faulty(error.to_string()))?;
+    if of_messages == Query::everything() {
+        return Ok(of_calls);
+    }
+    let detail = format!("`{of_messages}` is known of messages: search those for it");
+    Err(faulty(detail))
 }
 
 pub(super) async fn show(State(shared): State<Shared>, Path(name): Path<String>) -> Response {

@@ -7,13 +7,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use hepcat_store::RowId;
-use jiff::Timestamp;
+use jiff::{Timestamp, Zoned};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{asking, problem::Problem, server::Shared};
 use crate::{
-    query::Query,
+    query::{Query, Scope},
     render::Contents,
     search::{self, MessageSearch, StoredMessage},
 };
@@ -52,14 +52,13 @@ pub(super) async fn list(
 }
 
 async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response, Problem> {
-    let query = Query::parse(&parameters.q)
+    let query = Query::parse_at(Scope::Stored, &parameters.q, &Zoned::now())
         .map_err(|error| asking::faulty("query not understood", error.to_string()))?;
     let clock = shared.node.pipeline().topology().clock();
     let mut search = MessageSearch::new(query);
     search.time = asking::range(parameters.from, parameters.to);
     search.limit = parameters.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
     search.after = asking::cursor(parameters.cursor.as_deref())?;
-    search.clock = clock;
     let contents = if parameters.brief {
         Contents::ALL.digest(false).payload(false).chunks(false)
     } else {

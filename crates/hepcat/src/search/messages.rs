@@ -1,17 +1,13 @@
 //! Searches for messages.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{ops::Range, time::Duration};
 
 use hepcat_store::{
-    Cancel, Column, Cursor, Filter, RowId, RowTest, Search, SearchError, SearchReport, Store,
+    Cancel, Column, Cursor, Filter, RowId, Search, SearchError, SearchReport, Store,
 };
 
-use super::StoredMessage;
-use crate::{
-    agents::ClockBounds,
-    pipeline::{Capture, Inflated},
-    query::{Expr, Query},
-};
+use super::{Asked, StoredMessage};
+use crate::query::Query;
 
 /// Which messages are asked for.
 #[derive(Debug, Clone)]
@@ -28,8 +24,6 @@ pub struct MessageSearch {
     pub limit: u64,
     /// How long it may take.
     pub deadline: Duration,
-    /// What is believed of agents' clocks.
-    pub clock: ClockBounds,
     /// Ends it from outside.
     pub cancel: Cancel,
 }
@@ -44,7 +38,6 @@ impl MessageSearch {
             after: None,
             limit: 200,
             deadline: Duration::from_secs(10),
-            clock: ClockBounds::default(),
             cancel: Cancel::default(),
         }
     }
@@ -69,8 +62,9 @@ pub struct MessagePage {
 /// # Errors
 /// Where the search could not begin, and where it was cancelled.
 pub fn messages(store: &Store, search: &MessageSearch) -> Result<MessagePage, SearchError> {
-    let mut asked = Search::new(filter(search));
-    asked.time = search.time.clone();
+    let mut asked = Asked::of_messages(&search.query)
+        .within(&search.time)
+        .search();
     asked.after = search.after;
     asked.limit = Some(search.limit);
     asked.columns = Some(StoredMessage::COLUMNS.to_vec());
@@ -116,21 +110,4 @@ pub fn message(store: &Store, id: RowId) -> Result<Option<StoredMessage>, Search
         }
     }
     Ok(None)
-}
-
-fn filter(search: &MessageSearch) -> Filter {
-    let is_message = Filter::Present(Column::Record).negated();
-    if *search.query.expr() == Expr::Everything {
-        return is_message;
-    }
-    let (query, clock) = (search.query.clone(), search.clock);
-    let fits = RowTest::new(StoredMessage::COLUMNS.to_vec(), move |row| {
-        StoredMessage::from_row(row).is_some_and(|message| {
-            let inflated = Inflated::default();
-            let listener = Arc::clone(&message.listener);
-            Capture::new(&message.arrival, &listener, Some(&inflated))
-                .is_some_and(|capture| query.matches(&capture.with_clock(clock)))
-        })
-    });
-    Filter::All(vec![is_message, Filter::Rows(fits)])
 }

@@ -1,9 +1,11 @@
 //! Asking the store: what it keeps as rows, given back as messages and calls.
 
 mod calls;
+mod filter;
 mod message;
 mod messages;
 
 pub use calls::{CallPage, CallSearch, call, calls, ladder, messages_of};
+pub use filter::Asked;
 pub use message::StoredMessage;
 pub use messages::{MessagePage, MessageSearch, message, messages};

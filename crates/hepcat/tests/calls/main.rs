@@ -5,6 +5,7 @@ mod correlation;
 mod feed;
 mod memory;
 mod order;
+mod queries;
 mod registrations;
 mod scenes;
 mod states;

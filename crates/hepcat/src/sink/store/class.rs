@@ -21,7 +21,9 @@ pub fn class_of(protocol_type: Option<ProtocolType>, sip: Option<&Scan<'_>>) -> 
     }
 }
 
-fn class_of_method(method: &[u8]) -> Class {
+/// The class of SIP with this method, which is what it stands under in the store; in other case it is none of ours.
+#[must_use]
+pub fn class_of_method(method: &[u8]) -> Class {
     match method {
         // REFER stands with the calls: where it is sent outside of one it is about one.
         b"INVITE" | b"ACK" | b"BYE" | b"CANCEL" | b"PRACK" | b"UPDATE" | b"INFO" | b"REFER" => {
