@@ -124,5 +124,5 @@ pub use record::{
 pub use registration::{RegistrationRecord, RegistrationState};
 pub use sdp::{Codec, Description, Direction, Media, MediaKind};
 pub use seen::{Content, Seen};
-pub use tracker::{AttachedBy, Counters, Open, Placed, Tracker, TrackerState};
+pub use tracker::{AttachedBy, Counters, Open, OpenCall, Placed, Tracker, TrackerState};
 pub use whole::Whole;

@@ -313,6 +313,15 @@ impl Registrations {
         }
     }
 
+    /// All records, as of `now`.
+    pub(super) fn records(&self, now: Moment) -> impl Iterator<Item = RegistrationRecord> {
+        self.sessions.iter().map(move |(_, session)| {
+            let mut record = session.record.clone();
+            record.state = record.state_at(now);
+            record
+        })
+    }
+
     /// Records of those that changed, as of `now`.
     pub(super) fn take_changes(
         &mut self,

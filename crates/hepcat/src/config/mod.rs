@@ -31,6 +31,7 @@ use std::{
 use hepcat_net::Transport;
 
 mod agents;
+mod calls;
 mod certificates;
 mod destination;
 mod fault;
@@ -55,6 +56,7 @@ mod units;
 pub use hepcat_wire::Version;
 
 pub use agents::{Admission, Agents};
+pub use calls::CallsConfig;
 pub(crate) use certificates::is_server_name;
 pub use destination::{
     Destination, DestinationTls, KeyPolicy, Probe, QUEUE_FRAMES, QUEUE_FRAMES_WITH_SPOOL,
@@ -105,6 +107,8 @@ pub struct Config {
     pub traces: Vec<Trace>,
     /// `[store]`.
     pub store: StoreConfig,
+    /// `[calls]`.
+    pub calls: CallsConfig,
     /// `[http]`.
     pub http: Http,
     /// `[unparsable]`.
@@ -172,6 +176,7 @@ impl Config {
             lua: Lua::default(),
             traces: Vec::new(),
             store: StoreConfig::default(),
+            calls: CallsConfig::default(),
             http: Http::default(),
             unparsable: UnparsableConfig::default(),
             shutdown: Shutdown::default(),
@@ -244,6 +249,7 @@ impl Config {
             store: root
                 .table("store", StoreConfig::read)
                 .unwrap_or_else(StoreConfig::absent),
+            calls: root.table("calls", CallsConfig::read).unwrap_or_default(),
             http: root.table("http", Http::read).unwrap_or_default(),
             unparsable: root
                 .table("unparsable", UnparsableConfig::read)

@@ -50,6 +50,9 @@ impl Node {
             let topology = Topology::new(entries, routes, sinks, groups)
                 .with_clock(config.agents.clock)
                 .with_store(self.store.clone());
+            if let Some(store) = &self.store {
+                store.tracker().lock().set_rules(config.calls.rules.clone());
+            }
             self.pipeline.ledger().limit(config.agents.limits);
             let traces =
                 (self.pipeline.tracer()).set(Timestamp::now(), |name| topology.named(name));

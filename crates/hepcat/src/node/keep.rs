@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use super::convert::spelled;
 use crate::{
-    config::{Config, Fault, StoreConfig},
+    config::{CallsConfig, Config, Fault, StoreConfig},
     sink::store::StoreSink,
     state::State,
 };
@@ -16,9 +16,13 @@ pub(super) async fn open_store(config: &Config, faults: &mut Vec<Fault>) -> Opti
     if !faults.is_empty() {
         return None;
     }
-    let (spec, clock) = (config.store.clone(), config.agents.clock);
+    let (spec, calls, clock) = (
+        config.store.clone(),
+        config.calls.clone(),
+        config.agents.clock,
+    );
     let place = data_dir.to_path_buf();
-    let opened = tokio::task::spawn_blocking(move || StoreSink::open(&place, &spec, clock)).await;
+    let opened = tokio::task::spawn_blocking(move || StoreSink::open(&place, &spec, &calls, clock)).await;
     let error: Box<dyn std::error::Error> = match opened {
         Ok(Ok(store)) => return Some(Arc::new(store)),
         Ok(Err(error)) => Box::new(error),
@@ -36,6 +40,19 @@ pub(super) fn check_store(config: &Config, running: &StoreConfig, faults: &mut V
         let message = "the store cannot change while the node runs";
         let remedy = "write [store] as it was, or restart the node";
         faults.push(Fault::at(config.store.mark(), message, remedy));
+    }
+}
+
+/// What calls may take is given to them at start; the rules by which legs belong together may change.
+pub(super) fn check_calls(config: &Config, running: &CallsConfig, faults: &mut Vec<Fault>) {
+    let octets = |calls: &CallsConfig| calls.memory.as_ref().map(|memory| memory.as_u64());
+    if octets(&config.calls) != octets(running) {
+        let message = "the memory of [calls] cannot change while the node runs";
+        let remedy = "write it as it was, or restart the node";
+        faults.push(match &config.calls.memory {
+            Some(memory) => Fault::at(memory, message, remedy),
+            None => Fault::at(config.store.mark(), message, remedy),
+        });
     }
 }
 

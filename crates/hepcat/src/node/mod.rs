@@ -60,6 +60,7 @@ pub struct Node {
     /// What keeps frames, where the configuration wants that, and how it is configured.
     store: Option<Arc<StoreSink>>,
     store_spec: config::StoreConfig,
+    calls_spec: config::CallsConfig,
     running: Mutex<Running>,
     /// One reload or stop at a time.
     changing: tokio::sync::Mutex<()>,
@@ -143,6 +144,7 @@ impl Node {
             state,
             store,
             store_spec: config.store.clone(),
+            calls_spec: config.calls.clone(),
             pipeline: Arc::new(
                 Pipeline::new(
                     Arc::new(Tail::default()),
@@ -184,6 +186,7 @@ impl Node {
         let mut faults = Vec::new();
         keep::check_directory(&config, self.state.directory(), &mut faults);
         keep::check_store(&config, &self.store_spec, &mut faults);
+        keep::check_calls(&config, &self.calls_spec, &mut faults);
         self.change_to(config, faults).await
     }
 

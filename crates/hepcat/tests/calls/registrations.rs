@@ -55,6 +55,16 @@ fn after(phone: &Phone, at: i64) -> (Tracker, RegistrationRecord) {
 }
 
 #[test]
+fn what_is_registered_can_be_asked_for_at_any_time() {
+    let mut phone = Phone::new();
+    phone.register(0, 3_600, true, 200);
+    let (tracker, told) = after(&phone, 1_000);
+    let known: Vec<RegistrationRecord> = tracker.registrations().collect();
+    assert_eq!(known, [told]);
+    assert_eq!(known[0].state, RegistrationState::Registered);
+}
+
+#[test]
 fn a_phone_registers() {
     let mut phone = Phone::new();
     phone.register(0, 3_600, false, 401);

@@ -630,3 +630,24 @@ fn fax_and_broken_messages_are_marked() {
         assert!(call.flags.has(flag), "{:?}", call.flags);
     }
 }
+
+#[test]
+fn open_calls_are_listed_without_their_records_the_newest_first() {
+    let mut tracker = tracker();
+    let mut scene = Scene::new();
+    for number in [2, 0, 1] {
+        let leg = Leg::new(&format!("{number}@open"), "alice", "bob");
+        scene.add("edge", number * 1_000, CALLER, CALLEE, &Sip::request("INVITE", &leg, 1));
+    }
+    for (row, observation) in (1..).zip(&scene.observations) {
+        tracker.ingest(&seen(row, observation));
+    }
+    let open = tracker.open_by_start();
+    let call_ids: Vec<String> = (open.iter())
+        .filter_map(|open| tracker.record_of(open))
+        .map(|call| call.legs[0].call_id.to_string())
+        .collect();
+    assert_eq!(call_ids, ["2@open", "1@open", "0@open"]);
+    tracker.close_all();
+    assert_eq!(tracker.record_of(&open[0]), None);
+}

@@ -31,6 +31,7 @@ use super::{
 use crate::agents::ClockBounds;
 
 pub use attach::AttachedBy;
+pub use records::OpenCall;
 
 /// Via branches of one leg that are remembered.
 const MAX_BRANCHES: usize = 8;

@@ -10,7 +10,20 @@ use crate::call::{
     leg::Context,
     moment::Moment,
     record::{CallId, CallRecord, Change, Closed, LegId, LegRecord},
+    registration::RegistrationRecord,
 };
+
+/// An open call, as [`Tracker::open_by_start`] lists it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenCall {
+    /// When its first leg began.
+    pub started: Moment,
+    /// Its id at that time: joined with an earlier one it has that one's.
+    pub id: CallId,
+    component: usize,
+    generation: u32,
+}
 
 impl Tracker {
     /// What changed since it was asked last: calls that were closed, and the present state of open ones. What is told
@@ -70,6 +83,38 @@ impl Tracker {
     pub fn open_calls(&self) -> impl Iterator<Item = CallRecord> {
         self.calls()
             .filter_map(|(component, _)| self.call_record(component, None))
+    }
+
+    /// The open calls without their records, those that began last first. Whoever wants the newest of many makes their
+    /// records with [`Self::record_of`], and no others.
+    #[must_use]
+    pub fn open_by_start(&self) -> Vec<OpenCall> {
+        let mut open: Vec<OpenCall> = self
+            .calls()
+            .map(|(component, call)| OpenCall {
+                started: call.first.0,
+                id: call.id,
+                component,
+                generation: call.generation,
+            })
+            .collect();
+        open.sort_unstable_by_key(|open| std::cmp::Reverse((open.started, open.id)));
+        open
+    }
+
+    /// The record of an open call as of now; `None` once it is closed, or part of another one.
+    #[must_use]
+    pub fn record_of(&self, open: &OpenCall) -> Option<CallRecord> {
+        let call = self.state.calls.get(open.component)?.as_ref()?;
+        if call.generation != open.generation {
+            return None;
+        }
+        self.call_record(open.component, None)
+    }
+
+    /// The registrations that are remembered, as of now, in no order.
+    pub fn registrations(&self) -> impl Iterator<Item = RegistrationRecord> {
+        self.state.registrations.records(self.state.now)
     }
 
     fn calls(&self) -> impl Iterator<Item = (usize, &super::Call)> {

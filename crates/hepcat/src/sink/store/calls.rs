@@ -19,9 +19,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     agents::ClockBounds,
     call::{
-        AttachedBy, CallRecord, Change, Content, Limits, Moment, RegistrationId, RegistrationRecord,
-        RegistrationState, Rules, Seen, Tracker, TrackerState,
+        AttachedBy, CallRecord, Change, Content, Moment, RegistrationId, RegistrationRecord,
+        RegistrationState, Seen, Tracker, TrackerState,
     },
+    config::CallsConfig,
     query::MessageView,
 };
 
@@ -39,6 +40,8 @@ pub(super) struct Calls {
     saved_at: Instant,
     /// How registrations stood when they were written last.
     registrations: HashMap<RegistrationId, RegistrationState, foldhash::fast::RandomState>,
+    /// How many the tracker knows at most.
+    most_registrations: usize,
 }
 
 /// What a message that is no SIP belongs to.
@@ -66,8 +69,13 @@ struct Loaded {
 
 impl Calls {
     /// Goes on where `file` ends, and says up to which row that is. A file that cannot be used is set aside.
-    pub(super) fn open(file: PathBuf, clock: ClockBounds) -> (Self, Option<i64>) {
-        let (limits, rules) = (Limits::default(), Rules::default());
+    pub(super) fn open(
+        file: PathBuf,
+        config: &CallsConfig,
+        clock: ClockBounds,
+    ) -> (Self, Option<i64>) {
+        let (limits, rules) = (config.limits(), config.rules.clone());
+        let most_registrations = limits.max_registrations;
         let (tracker, mark) = match load(&file) {
             Ok(Some(loaded)) => (
                 Tracker::restore(limits.clone(), rules.clone(), loaded.state),
@@ -88,6 +96,7 @@ impl Calls {
             file,
             saved_at: Instant::now(),
             registrations: HashMap::default(),
+            most_registrations,
         };
         (calls, mark)
     }
@@ -135,7 +144,7 @@ impl Calls {
             }
         }
         // Registrations that are gone are few beside those that are kept up; all are forgotten together.
-        if self.registrations.len() > 2 * Limits::default().max_registrations {
+        if self.registrations.len() > 2 * self.most_registrations {
             self.registrations.clear();
         }
     }

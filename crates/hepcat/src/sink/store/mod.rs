@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use self::{calls::Calls, queue::Queue};
 use super::SinkLedger;
 use crate::{
-    agents::ClockBounds, call::Tracker, config::StoreConfig, pipeline::scripts::Labels,
+    agents::ClockBounds, call::Tracker, config::{CallsConfig, StoreConfig}, pipeline::scripts::Labels,
     query::MessageView,
 };
 
@@ -69,12 +69,13 @@ impl StoreSink {
     pub fn open(
         data_dir: &Path,
         config: &StoreConfig,
+        calls: &CallsConfig,
         clock: ClockBounds,
     ) -> Result<Self, StoreSinkError> {
         let directory = StoreConfig::directory(data_dir);
         let store = Arc::new(Store::open(&directory, options(config))?);
         let queue = Arc::new(Queue::default());
-        let (calls, mark) = Calls::open(data_dir.join("calls.json"), clock);
+        let (calls, mark) = Calls::open(data_dir.join("calls.json"), calls, clock);
         let tracker = Arc::clone(calls.tracker());
         let threads = keeper::start(&store, &queue, calls, mark).map_err(StoreSinkError::Thread)?;
         Ok(Self {
