@@ -238,3 +238,56 @@ fn a_call_is_one_row_and_one_ladder_also_after_a_kill() {
     );
     assert_eq!(node.get("/api/v1/calls/nobody").0, 404);
 }
+
+/// A REGISTER and its answer.
+fn registration(user: &str, code: &str) -> [Vec<u8>; 2] {
+    ["REGISTER sip:a.example SIP/2.0", code].map(|line| {
+        frame::sip_v3(format!(
+            "{line}\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK{user}\r\nFrom: <sip:{user}@a.example>;tag=a\r\n\
+             To: <sip:{user}@a.example>\r\nCall-ID: {user}@phone\r\nCSeq: 1 REGISTER\r\n\
+             Contact: <sip:{user}@10.0.0.1:5062>;expires=600\r\nContent-Length: 0\r\n\r\n"
+        ))
+    })
+}
+
+#[test]
+fn registrations_are_listed_page_by_page_also_after_a_restart() {
+    let directory = TempDir::new().expect("a directory");
+    let mut node = NodeProcess::start(HEPCAT, &config(&directory, ""));
+    let mut agent = FakeAgent::tcp(node.listener("tcp"));
+    let users = ["alice", "bob", "carol"];
+    for (user, code) in users.iter().zip(["200 OK", "403 Forbidden", "200 OK"]) {
+        for octets in registration(user, &format!("SIP/2.0 {code}")) {
+            agent.send(&octets);
+        }
+    }
+    wait_for_kept(&node, 6);
+    let list = |node: &NodeProcess, query: &str| {
+        let answer = get(node, &format!("/api/v1/registrations?{query}"));
+        let list = answer["registrations"].as_array().expect("a list").clone();
+        let names = list.iter().map(|one| {
+            let name = one["address_of_record"].as_str().unwrap_or_default();
+            (name.to_owned(), one["state"].as_str().unwrap_or_default().to_owned())
+        });
+        (names.collect::<Vec<_>>(), answer["next"].as_str().map(str::to_owned))
+    };
+    let row = |name: &str, state: &str| (format!("{name}@a.example"), state.to_owned());
+    let all = [
+        row("carol", "registered"),
+        row("bob", "failed"),
+        row("alice", "registered"),
+    ];
+    assert_eq!(list(&node, ""), (all.to_vec(), None));
+    let (first, next) = list(&node, "limit=2");
+    assert_eq!(first, all[..2]);
+    let (second, next) = list(&node, &format!("limit=2&cursor={}", next.expect("more")));
+    assert_eq!((second, next), (all[2..].to_vec(), None));
+    assert_eq!(list(&node, "state=failed").0, all[1..2]);
+    assert_eq!(list(&node, "text=CAROL").0, all[..1]);
+    assert_eq!(node.get("/api/v1/registrations?cursor=x").0, 400);
+
+    node.terminate();
+    assert!(node.wait_for_exit().success());
+    let node = NodeProcess::start(HEPCAT, &config(&directory, ""));
+    assert_eq!(list(&node, "").0, all);
+}

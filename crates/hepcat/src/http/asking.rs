@@ -1,13 +1,13 @@
 //! Asking the store from a request: beside the runtime, and no longer than somebody waits for the answer.
 
-use std::ops::Range;
+use std::{ops::Range, str::FromStr};
 
 use axum::http::StatusCode;
-use hepcat_store::{Cancel, Cursor, SearchError};
+use hepcat_store::{BadCursor, Cancel, Cursor, SearchError};
 use jiff::Timestamp;
 
 use super::{problem::Problem, server::Shared};
-use crate::sink::store::StoreSink;
+use crate::{search::Place, sink::store::StoreSink};
 
 /// Ends the search when nobody waits for it any more.
 struct CancelOnDrop(Cancel);
@@ -58,6 +58,18 @@ pub(super) fn faulty(title: &'static str, detail: impl Into<String>) -> Problem 
 /// # Errors
 /// Where the text is none of ours.
 pub(super) fn cursor(text: Option<&str>) -> Result<Option<Cursor>, Problem> {
+    read_cursor(text)
+}
+
+/// The same in a list that begins with what is followed in memory.
+///
+/// # Errors
+/// Where the text is none of ours.
+pub(super) fn place(text: Option<&str>) -> Result<Option<Place>, Problem> {
+    read_cursor(text)
+}
+
+fn read_cursor<T: FromStr<Err = BadCursor>>(text: Option<&str>) -> Result<Option<T>, Problem> {
     let Some(text) = text else {
         return Ok(None);
     };

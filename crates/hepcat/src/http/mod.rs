@@ -12,6 +12,7 @@ mod health;
 mod live;
 mod messages;
 mod problem;
+mod registrations;
 mod server;
 mod status;
 mod traces;

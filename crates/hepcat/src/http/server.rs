@@ -14,7 +14,7 @@ use axum::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::timeout::TimeoutLayer;
 
-use super::{agents, calls, guard, health, live, messages, status, traces};
+use super::{agents, calls, guard, health, live, messages, registrations, status, traces};
 use crate::{
     config::{self, Secret},
     metrics,
@@ -159,6 +159,7 @@ fn page_routes(shared: Shared) -> Router {
         .route("/api/v1/messages", get(messages::list))
         .route("/api/v1/messages/{id}", get(messages::show))
         .route("/api/v1/messages/{id}/frame", get(messages::frame))
+        .route("/api/v1/registrations", get(registrations::list))
         .route("/api/v1/calls", get(calls::list))
         .route("/api/v1/calls/{call}", get(calls::show))
         .route("/api/v1/calls/{call}/messages", get(calls::messages))

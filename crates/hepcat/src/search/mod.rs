@@ -4,8 +4,12 @@ mod calls;
 mod filter;
 mod message;
 mod messages;
+mod place;
+mod registrations;
 
 pub use calls::{CallPage, CallSearch, call, calls, ladder, messages_of};
 pub use filter::Asked;
 pub use message::StoredMessage;
 pub use messages::{MessagePage, MessageSearch, message, messages};
+pub use place::Place;
+pub use registrations::{RegistrationPage, RegistrationSearch, registrations};
