@@ -291,3 +291,30 @@ fn registrations_are_listed_page_by_page_also_after_a_restart() {
     let node = NodeProcess::start(HEPCAT, &config(&directory, ""));
     assert_eq!(list(&node, "").0, all);
 }
+
+#[test]
+fn calls_come_page_by_page_the_open_ones_first() {
+    let directory = TempDir::new().expect("a directory");
+    let node = NodeProcess::start(HEPCAT, &config(&directory, ""));
+    let mut agent = FakeAgent::tcp(node.listener("tcp"));
+    for number in 0..5 {
+        agent.send(&call(&format!("{number}@pages"))[0]);
+    }
+    wait_for_kept(&node, 5);
+    let mut pages = Vec::new();
+    let mut more = String::new();
+    loop {
+        let page = get(&node, &format!("/api/v1/calls?limit=2{more}"));
+        let calls = page["calls"].as_array().expect("calls").clone();
+        let call_id = |call: &Value| call["legs"][0]["call_id"].as_str().map(str::to_owned);
+        pages.push(calls.iter().filter_map(call_id).collect::<Vec<_>>());
+        match page["next"].as_str() {
+            Some(next) => more = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let all: Vec<String> = pages.concat();
+    let expected: Vec<String> = (0..5).rev().map(|number| format!("{number}@pages")).collect();
+    assert_eq!(all, expected);
+    assert!(pages.iter().all(|page| page.len() <= 2), "{pages:?}");
+}

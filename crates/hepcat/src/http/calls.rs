@@ -63,7 +63,7 @@ async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response,
         kind: (!parameters.all).then_some(Kind::Call),
         time: asked.time,
         limit: parameters.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE),
-        after: asking::cursor(parameters.cursor.as_deref())?,
+        after: asking::place(parameters.cursor.as_deref())?,
         ..CallSearch::default()
     };
     let cancel = search.cancel.clone();

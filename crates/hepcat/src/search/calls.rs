@@ -1,13 +1,18 @@
 //! Searches for calls: open ones are known to the tracker, closed ones are rows.
 
-use std::{borrow::Cow, collections::HashSet, ops::Range, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    ops::{ControlFlow, Range},
+    time::{Duration, Instant},
+};
 
 use hepcat_store::{
     Cancel, Class, Column, Cursor, Filter, Row, Search, SearchError, SearchReport, Store, TextTest,
 };
 use jiff::SignedDuration;
 
-use super::StoredMessage;
+use super::{Place, StoredMessage};
 use crate::{
     call::{
         CallId, CallRecord, Kind, Moment, Seen,
@@ -35,8 +40,8 @@ pub struct CallSearch {
     pub kind: Option<Kind>,
     /// When they began, microseconds since 1970, the end not included.
     pub time: Range<i64>,
-    /// Only what was closed before the call that this stands for; open ones are not given again.
-    pub after: Option<Cursor>,
+    /// Only what comes behind this place.
+    pub after: Option<Place>,
     /// Calls that are enough.
     pub limit: usize,
     /// How long it may take.
@@ -65,7 +70,7 @@ pub struct CallPage {
     /// The calls: those that are open by their beginning, then those that were closed last first.
     pub calls: Vec<CallRecord>,
     /// From where a later search goes on; `None` where there is nothing more.
-    pub next: Option<Cursor>,
+    pub next: Option<Place>,
     /// What it took.
     pub report: SearchReport,
     /// Why it ended before everything was looked at, other than that it found enough.
@@ -86,14 +91,13 @@ pub fn calls(
         let is_of_kind = search.kind.is_none_or(|kind| kind == call.kind);
         is_of_kind && search.time.contains(&call.started.as_micros()) && fits(call)
     };
-    let mut known = HashSet::new();
     let mut calls = Vec::new();
-    if search.after.is_none() {
-        calls.extend(sink.tracker().lock().open_calls());
-        known.extend(calls.iter().map(|call: &CallRecord| call.id));
-        calls.retain(&is_asked);
-        calls.sort_unstable_by_key(|call| std::cmp::Reverse((call.started, call.id)));
-    }
+    let behind_open = match open_calls(sink, search, &is_asked, &mut calls) {
+        ControlFlow::Break(page) => return Ok(page),
+        ControlFlow::Continue(place) => place,
+    };
+    // One that was closed just now may be a row already.
+    let mut known: HashSet<CallId> = calls.iter().map(|call: &CallRecord| call.id).collect();
     let mut filters = vec![
         Filter::Class(vec![Class::Record]),
         Filter::is(Column::Record, CALL),
@@ -104,7 +108,10 @@ pub fn calls(
     }
     let mut asked = Search::new(Filter::All(filters));
     asked.time = search.time.clone();
-    asked.after = search.after;
+    asked.after = match search.after {
+        Some(Place::Kept(cursor)) => Some(cursor),
+        _ => None,
+    };
     asked.columns = Some(vec![Column::Payload]);
     asked.deadline = Some(search.deadline);
     asked.cancel = search.cancel.clone();
@@ -116,7 +123,7 @@ pub fn calls(
             Err(SearchError::Cancelled) => return Err(SearchError::Cancelled),
             Err(error) => {
                 ended_by = Some(error);
-                next = found.cursor();
+                next = found.cursor().map(Place::Kept).or(behind_open);
                 break;
             }
         };
@@ -124,7 +131,7 @@ pub fn calls(
             if calls.len() >= search.limit {
                 break 'search;
             }
-            next = Some(cursor(&row));
+            next = Some(Place::Kept(cursor(&row)));
             if let Some(call) = call_of(&row).filter(|call| known.insert(call.id) && is_asked(call))
             {
                 calls.push(call);
@@ -138,6 +145,53 @@ pub fn calls(
         report: found.report(),
         ended_by,
     })
+}
+
+/// Open calls, as far as they are asked for: the page, where they are all of it, else the place behind them.
+fn open_calls(
+    sink: &StoreSink,
+    search: &CallSearch,
+    is_asked: impl Fn(&CallRecord) -> bool,
+    calls: &mut Vec<CallRecord>,
+) -> ControlFlow<CallPage, Option<Place>> {
+    /// Records that are made before the tracker goes on with its work.
+    const AT_A_TIME: usize = 128;
+    let begun = Instant::now();
+    let mut open = match search.after {
+        Some(Place::Kept(_)) => return ControlFlow::Continue(search.after),
+        _ => sink.tracker().lock().open_by_start(),
+    };
+    if let Some(Place::Open(at, id)) = search.after {
+        open.retain(|open| (open.started, open.id.as_u64()) < (at, id));
+    }
+    let mut page = CallPage {
+        calls: Vec::new(),
+        next: search.after,
+        report: SearchReport::default(),
+        ended_by: None,
+    };
+    for some in open.chunks(AT_A_TIME) {
+        if begun.elapsed() > search.deadline {
+            page.calls = std::mem::take(calls);
+            page.ended_by = Some(SearchError::Deadline);
+            return ControlFlow::Break(page);
+        }
+        let tracker = sink.tracker().lock();
+        for open in some {
+            if calls.len() >= search.limit {
+                page.calls = std::mem::take(calls);
+                return ControlFlow::Break(page);
+            }
+            page.next = Some(Place::Open(open.started, open.id.as_u64()));
+            calls.extend(tracker.record_of(open).filter(&is_asked));
+        }
+    }
+    // With nothing behind it there may be rows: the next page begins with them.
+    if calls.len() >= search.limit {
+        page.calls = std::mem::take(calls);
+        return ControlFlow::Break(page);
+    }
+    ControlFlow::Continue(page.next)
 }
 
 /// The call of this id, or with a leg of this Call-ID: the latest where there are several.
