@@ -38,6 +38,22 @@ pub struct Link {
     pub value: Box<str>,
     /// What came of it.
     pub status: LinkStatus,
-    /// Identifies what both have in common: what [`crate::call::Tracker::unlink`] takes.
+    /// Identifies what both have in common: what [`crate::call::Tracker::unlink`] takes. In JSON 16 hexadecimal digits,
+    /// as not every reader of numbers keeps 64 bits.
+    #[serde(with = "digits")]
     pub key: u64,
+}
+
+mod digits {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+    pub(super) fn serialize<S: Serializer>(key: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{key:016x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        u64::from_str_radix(&text, 16).map_err(D::Error::custom)
+    }
 }
