@@ -13,7 +13,7 @@ use hepcat::{
     export::{self, Format},
     pipeline::{Capture, Inflated},
     search::StoredMessage,
-    sink::store::row::RowWriter,
+    sink::store::row::{About, RowWriter},
 };
 use hepcat_interop::Dissected;
 use hepcat_net::{Arrival, Envelope, ListenerId, Origin, Transport};
@@ -100,9 +100,11 @@ fn exported(frames: &[Vec<u8>]) -> Vec<u8> {
         let Capture::Message(view) = capture else {
             panic!("no message");
         };
-        writer
-            .message(&view, "edge", ClockBounds::default(), None)
-            .expect("it is not too large");
+        let about = About {
+            listener: "edge",
+            ..About::default()
+        };
+        writer.message(&view, &about).expect("it is not too large");
     }
     let batch = writer.take().finish();
     let rows = (0..frames.len()).map(|n| batch.rows().get(n).expect("a row"));

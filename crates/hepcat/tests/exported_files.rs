@@ -17,7 +17,7 @@ use hepcat::{
     export::{self, Format, Report},
     pipeline::{Capture, Inflated, content},
     search::StoredMessage,
-    sink::store::row::RowWriter,
+    sink::store::row::{About, RowWriter},
 };
 use hepcat_net::{Arrival, Envelope, ListenerId, Origin, Transport, Unparsable};
 use hepcat_store::RowId;
@@ -63,7 +63,14 @@ fn stored_from(peer: &str, frames: &[Vec<u8>]) -> Vec<StoredMessage> {
             Capture::new(&arrival, "edge", Some(&inflated)).expect("a capture"),
             &arrival,
         ) {
-            (Capture::Message(view), _) => writer.message(&view, "edge", trusting(), None),
+            (Capture::Message(view), _) => {
+                let about = About {
+                    listener: "edge",
+                    clock: trusting(),
+                    ..About::default()
+                };
+                writer.message(&view, &about)
+            }
             (_, Arrival::Unparsable(unparsable)) => writer.unparsable(unparsable, "edge"),
             _ => panic!("an arrival of a third kind"),
         }

@@ -267,9 +267,15 @@ fn registrations_are_listed_page_by_page_also_after_a_restart() {
         let list = answer["registrations"].as_array().expect("a list").clone();
         let names = list.iter().map(|one| {
             let name = one["address_of_record"].as_str().unwrap_or_default();
-            (name.to_owned(), one["state"].as_str().unwrap_or_default().to_owned())
+            (
+                name.to_owned(),
+                one["state"].as_str().unwrap_or_default().to_owned(),
+            )
         });
-        (names.collect::<Vec<_>>(), answer["next"].as_str().map(str::to_owned))
+        (
+            names.collect::<Vec<_>>(),
+            answer["next"].as_str().map(str::to_owned),
+        )
     };
     let row = |name: &str, state: &str| (format!("{name}@a.example"), state.to_owned());
     let all = [

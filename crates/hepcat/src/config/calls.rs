@@ -114,7 +114,7 @@ fn read_affixes(table: &Table<'_>, usual: Vec<Affix>) -> Vec<Affix> {
 
 fn read_confidences(table: &Table<'_>) -> Vec<(Rule, u8)> {
     let confidences = Rule::ALL.iter().filter_map(|rule| {
-        let confidence = table.number(rule.label(), CONFIDENCE)?;
+        let confidence: Marked<u8> = table.number(rule.label(), CONFIDENCE)?;
         Some((*rule, confidence.into_inner()))
     });
     confidences.collect()

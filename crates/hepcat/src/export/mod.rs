@@ -92,8 +92,10 @@ pub fn write<'a>(
     to: &mut impl Write,
 ) -> io::Result<Report> {
     let messages = in_order(messages, clock);
-    let mut report = Report::default();
-    report.messages = messages.len() as u64;
+    let mut report = Report {
+        messages: messages.len() as u64,
+        ..Report::default()
+    };
     match format {
         Format::Pcapng => pcapng::write(&messages, to, &mut report)?,
         Format::Text => {

@@ -57,8 +57,7 @@ pub(super) async fn list(
 
 async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response, Problem> {
     let query = read_query(&parameters.q)?;
-    let asked =
-        Asked::of_calls(&query).within(&asking::range(parameters.from, parameters.to));
+    let asked = Asked::of_calls(&query).within(&asking::range(parameters.from, parameters.to));
     let search = CallSearch {
         kind: (!parameters.all).then_some(Kind::Call),
         time: asked.time,

@@ -43,11 +43,13 @@ pub(super) async fn list(
 }
 
 async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response, Problem> {
-    let mut search = RegistrationSearch::default();
-    search.text = parameters.text;
-    search.state = parameters.state;
-    search.limit = parameters.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
-    search.after = asking::place(parameters.cursor.as_deref())?;
+    let search = RegistrationSearch {
+        text: parameters.text,
+        state: parameters.state,
+        limit: parameters.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE),
+        after: asking::place(parameters.cursor.as_deref())?,
+        ..RegistrationSearch::default()
+    };
     let cancel = search.cancel.clone();
     let answer = asking::ask(shared, cancel, move |sink| {
         let page = search::registrations(sink, &search)?;

@@ -22,7 +22,8 @@ pub(super) async fn open_store(config: &Config, faults: &mut Vec<Fault>) -> Opti
         config.agents.clock,
     );
     let place = data_dir.to_path_buf();
-    let opened = tokio::task::spawn_blocking(move || StoreSink::open(&place, &spec, &calls, clock)).await;
+    let opened =
+        tokio::task::spawn_blocking(move || StoreSink::open(&place, &spec, &calls, clock)).await;
     let error: Box<dyn std::error::Error> = match opened {
         Ok(Ok(store)) => return Some(Arc::new(store)),
         Ok(Err(error)) => Box::new(error),

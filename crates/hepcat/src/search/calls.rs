@@ -92,7 +92,7 @@ pub fn calls(
         is_of_kind && search.time.contains(&call.started.as_micros()) && fits(call)
     };
     let mut calls = Vec::new();
-    let behind_open = match open_calls(sink, search, &is_asked, &mut calls) {
+    let behind_open = match open_calls(sink, search, is_asked, &mut calls) {
         ControlFlow::Break(page) => return Ok(page),
         ControlFlow::Continue(place) => place,
     };

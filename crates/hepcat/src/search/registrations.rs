@@ -118,8 +118,7 @@ fn kept(
     let mut next = (behind_open.map(|(at, id)| Place::Open(at, id))).or(search.after);
     let mut ended_by = None;
     let mut is_whole = true;
-    let mut found = sink.store().search(asked)?;
-    'search: while let Some(rows) = found.next() {
+    'search: for rows in sink.store().search(asked)? {
         let rows = match rows {
             Ok(rows) => rows,
             Err(SearchError::Cancelled) => return Err(SearchError::Cancelled),

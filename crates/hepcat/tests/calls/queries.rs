@@ -62,17 +62,17 @@ fn a_call_answers(#[case] text: &str, #[case] expected: &[bool]) {
 
 /// Which calls have records that pass the filter and, looked at, fit.
 fn found(query: &Query) -> Vec<bool> {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a directory");
     let mut options = Options::default();
     options.memory = 64 << 20;
     options.fsync = Fsync::Never;
     options.maintenance = Duration::ZERO;
-    let store = Store::open(directory.path(), options).unwrap();
+    let store = Store::open(directory.path(), options).expect("a store");
     let calls = calls();
     let mut rows = RowBatchBuilder::default();
     for call in &calls {
-        let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap();
-        let content = serde_json::to_vec(call).unwrap();
+        let micros = |span: Duration| i64::try_from(span.as_micros()).expect("a short span");
+        let content = serde_json::to_vec(call).expect("JSON");
         let mut row = Row::default();
         row.class = Class::Record;
         row.record = Some("call");
@@ -82,15 +82,17 @@ fn found(query: &Query) -> Vec<bool> {
         row.setup_us = call.setup.map(micros);
         row.duration_us = call.talk.or(call.duration).map(micros);
         row.payload = &content;
-        rows.push(&row).unwrap();
+        rows.push(&row).expect("a small row");
     }
-    store.append(rows).unwrap().wait().unwrap();
+    let kept = store.append(rows).expect("room").wait();
+    assert!(kept.is_ok(), "{kept:?}");
     let mut found = vec![false; calls.len()];
-    for batch in store.search(Asked::of_calls(query).search()).unwrap() {
-        for row in batch.unwrap().rows().iter() {
-            let call: CallRecord = serde_json::from_slice(row.payload).unwrap();
-            let place = calls.iter().position(|one| one.id == call.id).unwrap();
-            found[place] = query.matches(&call);
+    let asked = Asked::of_calls(query).search();
+    for batch in store.search(asked).expect("it begins") {
+        for row in batch.expect("rows").rows().iter() {
+            let call: CallRecord = serde_json::from_slice(row.payload).expect("a call");
+            let place = calls.iter().position(|one| one.id == call.id);
+            found[place.expect("one of them")] = query.matches(&call);
         }
     }
     found

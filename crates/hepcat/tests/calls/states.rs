@@ -637,7 +637,13 @@ fn open_calls_are_listed_without_their_records_the_newest_first() {
     let mut scene = Scene::new();
     for number in [2, 0, 1] {
         let leg = Leg::new(&format!("{number}@open"), "alice", "bob");
-        scene.add("edge", number * 1_000, CALLER, CALLEE, &Sip::request("INVITE", &leg, 1));
+        scene.add(
+            "edge",
+            number * 1_000,
+            CALLER,
+            CALLEE,
+            &Sip::request("INVITE", &leg, 1),
+        );
     }
     for (row, observation) in (1..).zip(&scene.observations) {
         tracker.ingest(&seen(row, observation));

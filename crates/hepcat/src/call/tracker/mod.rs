@@ -53,7 +53,7 @@ pub struct Placed {
     /// Why it belongs there, where it is not a SIP message of the leg's Call-ID.
     pub attached_by: Option<AttachedBy>,
     /// Where the tracker has the leg.
-    slot: Option<usize>,
+    pub(in crate::call) slot: Option<usize>,
 }
 
 /// What the tracker has done since it was made.

@@ -61,9 +61,8 @@ fn captured(message: &Message<Bytes>) -> Result<Parcel<'_>, &'static str> {
     let kind = message.protocol_type().filter(|kind| is_traffic(*kind));
     let kind = kind.ok_or("not_traffic")?;
     let payload = payload(message)?;
-    let (source, destination) = match (message.src_ip(), message.dst_ip()) {
-        (Some(source), Some(destination)) => (source, destination),
-        _ => return Err("no_addresses"),
+    let (Some(source), Some(destination)) = (message.src_ip(), message.dst_ip()) else {
+        return Err("no_addresses");
     };
     if source.is_ipv4() != destination.is_ipv4() {
         return Err("mixed_families");

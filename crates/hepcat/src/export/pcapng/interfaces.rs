@@ -57,7 +57,7 @@ impl<'a> Interfaces<'a> {
 
     pub(super) fn number_of(&self, message: &'a StoredMessage) -> u32 {
         let number = self.numbers.get(&Agent::of(message)).copied();
-        number.unwrap_or(u32::try_from(MAX_INTERFACES).unwrap_or(u32::MAX))
+        number.unwrap_or_else(|| u32::try_from(MAX_INTERFACES).unwrap_or(u32::MAX))
     }
 }
 

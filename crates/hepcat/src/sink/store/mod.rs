@@ -24,7 +24,10 @@ use parking_lot::Mutex;
 use self::{calls::Calls, queue::Queue};
 use super::SinkLedger;
 use crate::{
-    agents::ClockBounds, call::Tracker, config::{CallsConfig, StoreConfig}, pipeline::scripts::Labels,
+    agents::ClockBounds,
+    call::Tracker,
+    config::{CallsConfig, StoreConfig},
+    pipeline::scripts::Labels,
     query::MessageView,
 };
 
