@@ -3,7 +3,8 @@
 mod kit;
 
 use hepcat_store::{
-    Cancel, Class, Column, Filter, Fsync, OpenError, RowId, Search, SearchError, Store, TextTest,
+    Cancel, Class, Column, Filter, Fsync, OpenError, RowId, RowTest, Search, SearchError, Store,
+    TextTest,
 };
 use kit::{LIMIT, Sample, append, assert_all, copy_tree, find, fitting, open, options};
 
@@ -216,4 +217,32 @@ fn a_search_ends_when_it_is_cancelled_late_or_too_large() {
     search.memory = 1_000;
     let mut found = store.search(search).expect("searched");
     assert!(matches!(found.next(), Some(Err(SearchError::Memory))));
+}
+
+#[test]
+fn tests_of_whole_rows_see_words_that_a_segment_keeps_in_a_dictionary() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let samples = Sample::many(0, 1_000, 9);
+    let store = open(directory.path(), options());
+    append(&store, &samples[..500]).wait().expect("kept");
+    assert!(store.flush(LIMIT));
+    append(&store, &samples[500..]).wait().expect("kept");
+    let columns = vec![Column::FromUser, Column::SrcIp];
+    let test = RowTest::new(columns, |row| {
+        let user = row.from_user.is_some_and(|user| user.ends_with('7'));
+        user && row.src_ip.is_some_and(|ip| ip.starts_with("10.0.1."))
+    });
+    let mut found = find(&store, Search::new(Filter::Rows(test)));
+    found.sort_unstable();
+    let fits = |sample: &&Sample| {
+        let user = (sample.from_user.as_deref()).is_some_and(|user| user.ends_with('7'));
+        user && (sample.src_ip.as_deref()).is_some_and(|ip| ip.starts_with("10.0.1."))
+    };
+    let expected: Vec<i64> = samples
+        .iter()
+        .filter(fits)
+        .map(|sample| sample.serial)
+        .collect();
+    assert!(expected.first().is_some_and(|first| *first < 500));
+    assert_eq!(found, expected);
 }

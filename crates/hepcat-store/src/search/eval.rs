@@ -8,7 +8,8 @@ use arrow::{
         RecordBatch, StringArray, TimestampMicrosecondArray,
     },
     buffer::{BooleanBuffer, NullBuffer},
-    datatypes::Int32Type,
+    compute::take,
+    datatypes::{Int32Type, Schema},
 };
 
 use super::filter::{Filter, RowTest, TextTest, merged};
@@ -27,6 +28,34 @@ struct Known {
     /// The dictionary: held, so that its address is not given to another.
     values: ArrayRef,
     verdicts: Vec<Option<bool>>,
+}
+
+/// The same with these columns as texts where they are numbers of a dictionary: single rows are read from texts.
+fn spelled_out(batch: &RecordBatch, columns: &[Column]) -> RecordBatch {
+    let schema = batch.schema();
+    let spelled = schema.fields().iter().zip(batch.columns());
+    let spelled = spelled.map(|(field, array)| {
+        let is_asked = columns.iter().any(|column| column.name() == field.name());
+        let words = array
+            .as_any()
+            .downcast_ref::<DictionaryArray<Int32Type>>()
+            .filter(|_| is_asked)
+            .and_then(|words| take(words.values(), words.keys(), None).ok());
+        match words {
+            Some(texts) => (
+                Arc::new(
+                    field
+                        .as_ref()
+                        .clone()
+                        .with_data_type(texts.data_type().clone()),
+                ),
+                texts,
+            ),
+            None => (Arc::clone(field), Arc::clone(array)),
+        }
+    });
+    let (fields, arrays): (Vec<_>, Vec<_>) = spelled.unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap_or_else(|_| batch.clone())
 }
 
 impl Evaluator {
@@ -70,8 +99,9 @@ impl Evaluator {
                 let address = std::ptr::from_ref::<TextTest>(test).addr();
                 self.text(address, *column, &|text| test.matches(text), batch)
             }
-            Filter::Rows(RowTest { test, .. }) => {
-                let rows = Rows::new(batch);
+            Filter::Rows(RowTest { test, columns }) => {
+                let batch = spelled_out(batch, columns);
+                let rows = Rows::new(&batch);
                 BooleanBuffer::collect_bool(batch.num_rows(), |index| {
                     rows.get(index).is_some_and(|row| test(&row))
                 })
