@@ -57,6 +57,8 @@ pub(crate) fn run(inner: &Arc<Inner>) {
                 }
             }
         }
+        // With the generation goes the memory of its rows: those who are woken may want it.
+        drop(generation);
         inner.frozen_changed.notify();
         inner.queue.wake();
     }

@@ -2,7 +2,10 @@
 
 mod kit;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use hepcat_store::{AppendError, FaultyDisk, RowBatchBuilder, Search, SearchError, Store};
 use kit::{LIMIT, Sample, open, options, serials};
@@ -64,6 +67,12 @@ fn searches_are_refused_before_rows_and_all_is_well_when_the_disk_is_back() {
         ticket.wait().expect("kept");
     }
     assert!(store.flush(LIMIT));
+    // The rows are segments; their memory goes with the thread's next breath.
+    let begun = Instant::now();
+    while store.stats().memory.is_short() {
+        assert!(begun.elapsed() < LIMIT, "{:?}", store.stats().memory);
+        std::thread::yield_now();
+    }
     assert_eq!(serials(&store).len(), tickets.len() * 10);
     let stats = store.stats();
     assert_eq!(stats.offered, stats.kept + stats.dropped_memory);
