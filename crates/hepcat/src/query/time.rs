@@ -203,9 +203,11 @@ fn split_zone(text: &str) -> Result<(&str, Option<TimeZone>), Hint> {
         return Ok((rest, Some(zone)));
     }
     // A date has two hyphens of its own; a sign behind them, or behind a time, begins an offset.
-    let from = match text.find(['T', 't', ' ', ':']) {
-        Some(time) => time,
-        None => text.match_indices('-').nth(1).map_or(0, |(at, _)| at + 1),
+    let second_hyphen = text.match_indices('-').map(|(at, _)| at).nth(1);
+    let colon = text.find(':');
+    let from = match second_hyphen {
+        Some(hyphen) if colon.is_none_or(|colon| hyphen < colon) => hyphen + 1,
+        _ => colon.unwrap_or(0),
     };
     let tail = text.get(from..).unwrap_or_default();
     let Some(sign) = tail.find(['+', '-']) else {
