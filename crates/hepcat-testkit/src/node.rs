@@ -171,6 +171,22 @@ impl NodeProcess {
         })
     }
 
+    /// Status code and body of a POST request with a JSON body.
+    ///
+    /// # Panics
+    /// When the node does not answer.
+    #[must_use]
+    pub fn post(&self, path: &str, body: &Value) -> (u16, String) {
+        let body = body.to_string();
+        let head = format!(
+            "Content-Type: application/json\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+        http(self.http, "POST", path, &head, &body).unwrap_or_else(|error| {
+            panic!("POST {path} to {}: {error}\n{}", self.http, self.output())
+        })
+    }
+
     /// Waits until the status satisfies `reached`, and gives it.
     ///
     /// # Panics
@@ -443,10 +459,24 @@ fn page_address(line: &str) -> Option<SocketAddr> {
 
 /// A GET request of its own connection: status code and body.
 fn http_get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    http(address, "GET", path, "", "")
+}
+
+/// A request of its own connection: status code and body.
+fn http(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    head: &str,
+    body: &str,
+) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     // HTTP/1.0: no chunks to put together, and the connection ends with the answer.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    write!(
+        stream,
+        "{method} {path} HTTP/1.0\r\nHost: {address}\r\n{head}\r\n{body}"
+    )?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);

@@ -9,6 +9,7 @@ mod asking;
 mod calls;
 mod guard;
 mod health;
+mod links;
 mod live;
 mod messages;
 mod problem;

@@ -14,7 +14,7 @@ use axum::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::timeout::TimeoutLayer;
 
-use super::{agents, calls, guard, health, live, messages, registrations, status, traces};
+use super::{agents, calls, guard, health, links, live, messages, registrations, status, traces};
 use crate::{
     config::{self, Secret},
     metrics,
@@ -162,6 +162,8 @@ fn page_routes(shared: Shared) -> Router {
         .route("/api/v1/registrations", get(registrations::list))
         .route("/api/v1/calls", get(calls::list))
         .route("/api/v1/calls/{call}", get(calls::show))
+        .route("/api/v1/calls/{call}/link", post(links::link))
+        .route("/api/v1/calls/{call}/unlink", post(links::unlink))
         .route("/api/v1/calls/{call}/messages", get(calls::messages))
         .route("/api/v1/calls/{call}/ladder", get(calls::ladder))
         .route("/api/v1/calls/{call}/flow", get(calls::flow))

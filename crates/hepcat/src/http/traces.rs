@@ -83,7 +83,7 @@ pub(super) async fn switch_capture(
     }
 }
 
-fn unreadable(rejection: &JsonRejection) -> Response {
+pub(super) fn unreadable(rejection: &JsonRejection) -> Response {
     Problem::new(
         rejection.status(),
         "/problems/body",

@@ -9,6 +9,7 @@ mod commit;
 mod convert;
 mod keep;
 mod prepare;
+mod relink;
 mod report;
 mod tracing;
 
@@ -31,7 +32,7 @@ use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::convert::spelled;
-pub use self::tracing::TraceError;
+pub use self::{relink::RelinkError, tracing::TraceError};
 
 use crate::{
     config::{self, Config, Faults},
@@ -162,6 +163,9 @@ impl Node {
             closing: CancellationToken::new(),
         });
         if let Err(error) = node.recall_agents().await {
+            keep::not_read(&node, &error, &mut faults);
+        }
+        if let Err(error) = node.recall_superseded().await {
             keep::not_read(&node, &error, &mut faults);
         }
         if let Err(error) = node.resume().await {

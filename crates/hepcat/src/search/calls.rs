@@ -8,7 +8,8 @@ use std::{
 };
 
 use hepcat_store::{
-    Cancel, Class, Column, Cursor, Filter, Row, Search, SearchError, SearchReport, Store, TextTest,
+    Cancel, Class, Column, Cursor, Filter, Row, RowId, Search, SearchError, SearchReport, Store,
+    TextTest,
 };
 use jiff::SignedDuration;
 
@@ -106,6 +107,10 @@ pub fn calls(
     if let Some(kind) = search.kind {
         filters.push(Filter::is(Column::TransactionType, kind.label()));
     }
+    let superseded = sink.superseded();
+    if !superseded.is_empty() {
+        filters.push(Filter::Number(Column::RowId, superseded).negated());
+    }
     let mut asked = Search::new(Filter::All(filters));
     asked.time = search.time.clone();
     asked.after = match search.after {
@@ -199,22 +204,50 @@ fn open_calls(
 /// # Errors
 /// Where a search ended early.
 pub fn call(sink: &StoreSink, name: &str) -> Result<Option<CallRecord>, SearchError> {
-    {
-        let tracker = sink.tracker().lock();
-        let by_id = CallId::parse(name).and_then(|id| tracker.call(id));
-        if let Some(call) = by_id.or_else(|| tracker.call_with(name)) {
-            return Ok(Some(call));
-        }
-    }
-    if let Some(id) = CallId::parse(name)
-        && let Some(call) = closed_call(sink.store(), id)?
-    {
+    if let Some(call) = open_call(sink, name) {
         return Ok(Some(call));
     }
+    Ok(closed_call(sink, name)?.map(|(_, call)| call))
+}
+
+/// The same of calls that are open.
+#[must_use]
+pub fn open_call(sink: &StoreSink, name: &str) -> Option<CallRecord> {
+    let tracker = sink.tracker().lock();
+    let by_id = CallId::parse(name).and_then(|id| tracker.call(id));
+    by_id.or_else(|| tracker.call_with(name))
+}
+
+/// The same of calls that are rows, with the row.
+///
+/// # Errors
+/// Where a search ended early.
+pub fn closed_call(
+    sink: &StoreSink,
+    name: &str,
+) -> Result<Option<(RowId, CallRecord)>, SearchError> {
+    if let Some(id) = CallId::parse(name)
+        && let Some((row, call)) = row_of(sink.store(), id)?
+    {
+        if !sink.is_superseded(row) {
+            return Ok(Some((row, call)));
+        }
+        // Joined with another one, it stands under that one's id: its legs lead there.
+        let first = call.legs.first().map(|leg| leg.call_id.clone());
+        return first.map_or(Ok(None), |call_id| closed_call_with(sink, &call_id));
+    }
+    closed_call_with(sink, name)
+}
+
+/// The latest call with a leg of this Call-ID.
+fn closed_call_with(
+    sink: &StoreSink,
+    call_id: &str,
+) -> Result<Option<(RowId, CallRecord)>, SearchError> {
     let mut asked = Search::new(Filter::All(vec![
         Filter::Class(vec![Class::Record]),
         Filter::Text(Column::Record, TextTest::is_one_of([CALL, LEG])),
-        Filter::is(Column::CallId, name),
+        Filter::is(Column::CallId, call_id),
     ]));
     asked.columns = Some(vec![Column::CorrelationId]);
     asked.limit = Some(1);
@@ -226,13 +259,14 @@ pub fn call(sink: &StoreSink, name: &str) -> Result<Option<CallRecord>, SearchEr
             .get(0)
             .and_then(|row| CallId::parse(row.correlation_id?));
         if let Some(id) = id {
-            return closed_call(sink.store(), id);
+            return row_of(sink.store(), id);
         }
     }
     Ok(None)
 }
 
-fn closed_call(store: &Store, id: CallId) -> Result<Option<CallRecord>, SearchError> {
+/// The latest row of the call of this id.
+fn row_of(store: &Store, id: CallId) -> Result<Option<(RowId, CallRecord)>, SearchError> {
     let mut asked = Search::new(Filter::All(vec![
         Filter::Class(vec![Class::Record]),
         Filter::is(Column::Record, CALL),
@@ -243,8 +277,9 @@ fn closed_call(store: &Store, id: CallId) -> Result<Option<CallRecord>, SearchEr
     asked.deadline = Some(DEADLINE);
     for rows in store.search(asked)? {
         let rows = rows?;
-        if let Some(call) = rows.rows().get(0).and_then(|row| call_of(&row)) {
-            return Ok(Some(call));
+        let first = rows.rows().get(0);
+        if let Some(found) = first.and_then(|row| Some((row.id(), call_of(&row)?))) {
+            return Ok(Some(found));
         }
     }
     Ok(None)

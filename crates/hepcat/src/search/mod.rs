@@ -7,7 +7,7 @@ mod messages;
 mod place;
 mod registrations;
 
-pub use calls::{CallPage, CallSearch, call, calls, ladder, messages_of};
+pub use calls::{CallPage, CallSearch, call, calls, closed_call, ladder, messages_of, open_call};
 pub use filter::Asked;
 pub use message::StoredMessage;
 pub use messages::{MessagePage, MessageSearch, message, messages};

@@ -16,6 +16,7 @@ pub mod agents;
 mod directory;
 mod error;
 mod schema;
+pub mod superseded;
 pub mod switches;
 pub mod traces;
 

@@ -4,11 +4,16 @@ use std::path::Path;
 
 use rusqlite::{Connection, ffi};
 
-use super::{StateError, agents, switches, traces};
+use super::{StateError, agents, superseded, switches, traces};
 
 /// What makes the tables, in the order in which they came to be. The number of statements that a file has
 /// seen is its version (`user_version`), so statements are only ever added, at the end.
-const STATEMENTS: &[&str] = &[traces::TABLE, switches::TABLE, agents::TABLES];
+const STATEMENTS: &[&str] = &[
+    traces::TABLE,
+    switches::TABLE,
+    agents::TABLES,
+    superseded::TABLE,
+];
 
 /// Marks the file as ours (`application_id`): "hcat".
 const OWNER: i32 = 0x6863_6174;

@@ -197,7 +197,7 @@ pub const LEG: &str = "leg";
 pub const REGISTRATION: &str = "registration";
 
 /// A call as a row, and a row for each further leg, by which it is found.
-fn push_call(call: &CallRecord, now: Moment, rows: &mut RowBatchBuilder) {
+pub(super) fn push_call(call: &CallRecord, now: Moment, rows: &mut RowBatchBuilder) {
     let Ok(content) = serde_json::to_vec(call) else {
         return;
     };

@@ -14,18 +14,27 @@ mod queue;
 mod replay;
 pub mod row;
 
-use std::{io, net::IpAddr, path::Path, sync::Arc, thread::JoinHandle};
+use std::{
+    collections::BTreeSet,
+    io,
+    net::IpAddr,
+    ops::RangeInclusive,
+    path::Path,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use hepcat_net::Arrival;
-use hepcat_store::{OpenError, Options, Store};
+use hepcat_store::{AppendError, OpenError, Options, RowBatchBuilder, RowId, Store};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use self::{calls::Calls, queue::Queue};
 use super::SinkLedger;
 use crate::{
     agents::ClockBounds,
-    call::Tracker,
+    call::{CallRecord, Tracker},
     config::{CallsConfig, StoreConfig},
     pipeline::scripts::Labels,
     query::MessageView,
@@ -61,6 +70,8 @@ pub struct StoreSink {
     store: Arc<Store>,
     queue: Arc<Queue>,
     tracker: Arc<Mutex<Tracker>>,
+    /// Rows of calls in whose place others stand.
+    superseded: RwLock<BTreeSet<i64>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -85,6 +96,7 @@ impl StoreSink {
             store,
             queue,
             tracker,
+            superseded: RwLock::default(),
             threads: Mutex::new(threads),
         })
     }
@@ -105,6 +117,37 @@ impl StoreSink {
     #[must_use]
     pub fn tracker(&self) -> &Arc<Mutex<Tracker>> {
         &self.tracker
+    }
+
+    /// Writes calls that are closed as rows, and waits until they are kept. Blocks.
+    ///
+    /// # Errors
+    /// Why they are not kept.
+    pub fn keep_calls(&self, calls: &[CallRecord]) -> Result<(), AppendError> {
+        let mut rows = RowBatchBuilder::default();
+        let now = (SystemTime::now().duration_since(UNIX_EPOCH)).unwrap_or_default();
+        for call in calls {
+            calls::push_call(call, now.into(), &mut rows);
+        }
+        self.store.append(rows)?.wait().map(drop)
+    }
+
+    /// Says that other rows stand in the place of these, which are shown no more.
+    pub fn supersede(&self, rows: impl IntoIterator<Item = i64>) {
+        self.superseded.write().extend(rows);
+    }
+
+    /// Whether another row stands in the place of this one.
+    #[must_use]
+    pub fn is_superseded(&self, row: RowId) -> bool {
+        self.superseded.read().contains(&row.get())
+    }
+
+    /// The rows that are shown no more, in ranges of one.
+    #[must_use]
+    pub fn superseded(&self) -> Vec<RangeInclusive<i64>> {
+        let rows = self.superseded.read();
+        rows.iter().map(|row| *row..=*row).collect()
     }
 
     /// Its half of the ledger.
