@@ -81,7 +81,8 @@ pub enum ArrowKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Observed {
-    /// Row of the store.
+    /// Row of the store. Written as text: JavaScript has no numbers that large.
+    #[serde(serialize_with = "as_text")]
     pub row: u64,
     /// Who saw it.
     pub agent: Box<str>,
@@ -295,6 +296,10 @@ impl Ladder {
             self.legs.len() - 1
         })
     }
+}
+
+fn as_text<S: serde::Serializer>(row: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(row)
 }
 
 fn kind(seen: Option<&Seen<'_>>, scan: Option<&Scan<'_>>) -> ArrowKind {
