@@ -8,6 +8,7 @@ pub mod call;
 pub mod capfile;
 mod cli;
 pub mod config;
+pub mod demo;
 pub mod doctor;
 pub mod export;
 pub mod http;

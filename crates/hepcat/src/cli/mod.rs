@@ -6,6 +6,7 @@ mod capture;
 mod check;
 mod convert;
 mod decode;
+mod demo;
 mod destinations;
 mod doctor;
 mod exit;
@@ -56,6 +57,8 @@ enum Command {
     Convert(convert::ConvertArgs),
     /// Explains HEP frames chunk by chunk.
     Decode(decode::DecodeArgs),
+    /// Plays synthetic calls to a node, so that there is something to look at.
+    Demo(demo::DemoArgs),
     /// Shows the destinations and groups of a running node.
     Destinations(destinations::DestinationsArgs),
     /// Explains what is wrong with a running node.
@@ -93,6 +96,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(check) => check::run(&check),
         Command::Convert(convert) => convert::run(&convert),
         Command::Decode(decode) => decode::run(&decode),
+        Command::Demo(demo) => demo::run(&demo),
         Command::Route(route) => route::run(&route),
         Command::Run(run) => wait_for(run::run(run)),
         Command::Destinations(destinations) => wait_for(destinations::run(destinations)),
