@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything a change must pass, and one table that says how it went.
 
 mod debian;
+mod page;
 mod python;
 mod suite;
 
@@ -17,7 +18,7 @@ pub(crate) struct TestArgs {
     /// Nobody watches: what cannot be run is a failure, not a skip.
     #[arg(long)]
     ci: bool,
-    /// Only these (all when none is named): fmt, clippy, doc, test, interop, deny.
+    /// Only these (all when none is named): fmt, clippy, doc, page, test, interop, deny.
     suites: Vec<String>,
 }
 

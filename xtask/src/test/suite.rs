@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 
-use super::{Outcome, Tally, debian, python};
+use super::{Outcome, Tally, debian, page, python};
 use crate::cargo::{cargo, succeeds, target_directory, watch};
 
 pub(super) struct Suite {
@@ -50,6 +50,11 @@ pub(super) const SUITES: &[Suite] = &[
                 rustdoc.env("RUSTDOCFLAGS", "-D warnings"),
             )?))
         },
+    },
+    Suite {
+        name: "page",
+        about: "the page: types, lints, tests without a browser, weight",
+        run: page::run,
     },
     Suite {
         name: "test",

@@ -1,0 +1,198 @@
+// What the node says, as docs/search.md, docs/calls.md and docs/message-json.md describe it. Times are microseconds
+// since 1970, durations microseconds, ids text: some are larger than a number here can be.
+
+export const STATES = [
+  'setup',
+  'ringing',
+  'in_call',
+  'ended',
+  'failed',
+  'cancelled',
+  'redirected',
+  'unknown',
+] as const
+export type State = (typeof STATES)[number]
+export type Side = 'caller' | 'callee' | 'both'
+
+export interface Party {
+  user: string | null
+  host: string | null
+  display: string | null
+}
+
+export interface Quality {
+  loss_percent: number | null
+  jitter_ms: number | null
+  round_trip_ms: number | null
+  mos: number | null
+}
+
+export interface Media {
+  side: Side | null
+  address: string
+  kind: string
+  direction: string
+  codecs: string
+}
+
+export interface Leg {
+  id: string
+  call_id: string
+  state: State
+  started: number
+  from: Party
+  to: Party
+  user_agents: { side: Side | null; name: string }[]
+  media: Media[]
+  source: string | null
+  destination: string | null
+  quality: Quality | null
+}
+
+export interface Link {
+  from: string
+  to: string
+  rule: string
+  header: string | null
+  confidence: number
+  value: string
+  status: 'joined' | 'suggested' | 'unlinked' | 'withheld'
+}
+
+export interface Call {
+  id: string
+  kind: string
+  state: State
+  started: number
+  last: number
+  answered: number | null
+  ended: number | null
+  setup_us: number | null
+  ring_us: number | null
+  talk_us: number | null
+  duration_us: number | null
+  released_by: Side | null
+  final_code: number | null
+  final_phrase: string | null
+  reason: string | null
+  from: Party
+  to: Party
+  codec: string | null
+  messages: number
+  retransmissions: number
+  duplicates: number
+  flags: string[]
+  agents: string[]
+  legs: Leg[]
+  links: Link[]
+  closed: string | null
+}
+
+export interface CallPage {
+  calls: Call[]
+  next: string | null
+  ended_by: string | null
+}
+
+export interface Histogram {
+  bucket_us: number
+  buckets: {
+    from: string
+    messages: number | null
+    calls: Record<'answered' | 'cancelled' | 'redirected' | 'failed' | 'unanswered', number> | null
+  }[]
+}
+
+export interface Lane {
+  address: string | null
+  port: number | null
+}
+
+export type ArrowKind = 'request' | 'response' | 'report' | 'log' | 'event'
+
+export interface Difference {
+  name: string
+  one: string | null
+  other: string | null
+}
+
+export interface Observed {
+  row: string
+  agent: string
+  sent: number | null
+  received: number
+  at: number
+  delay_us: number
+  differences: Difference[]
+}
+
+export interface Session {
+  address: string | null
+  codecs: string[]
+  direction: string
+  hold: boolean
+}
+
+export interface Arrow {
+  from: number
+  to: number
+  leg: number | null
+  kind: ArrowKind
+  label: string
+  status: number | null
+  cseq: [number, string] | null
+  at: number
+  adjusted: boolean
+  transmission: number
+  again_of: number | null
+  observed: Observed[]
+  session: Session | null
+}
+
+export interface Ladder {
+  lanes: Lane[]
+  legs: string[]
+  arrows: Arrow[]
+  corrections: { agent: string; correction_us: number }[]
+}
+
+export interface Chunk {
+  offset: number
+  vendor: number
+  type: number
+  name?: string
+  length: number
+  value?: unknown
+  value_hex?: string
+  remark?: string
+}
+
+export interface Message {
+  id: string
+  version: number
+  received_at: string
+  listener: string
+  agent: string
+  time?: string
+  time_source?: string
+  transport?: string
+  src_ip?: string
+  src_port?: number
+  dst_ip?: string
+  dst_port?: number
+  protocol_name?: string
+  payload?: string
+  payload_hex?: string
+  unwrapped_payload?: string
+  payload_length?: number
+  correlation_id?: string
+  capture_id?: number
+  defects?: string[]
+  chunks?: Chunk[]
+  error?: { reason: string; message: string; offset: number }
+}
+
+export interface Status {
+  version?: string
+  listeners: { name: string; address: string; transport?: string; socket?: string }[]
+}
