@@ -12,6 +12,7 @@ mod health;
 mod links;
 mod live;
 mod messages;
+mod page;
 mod problem;
 mod registrations;
 mod server;

@@ -14,7 +14,9 @@ use axum::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::timeout::TimeoutLayer;
 
-use super::{agents, calls, guard, health, links, live, messages, registrations, status, traces};
+use super::{
+    agents, calls, guard, health, links, live, messages, page, registrations, status, traces,
+};
 use crate::{
     config::{self, Secret},
     metrics,
@@ -137,6 +139,8 @@ impl HttpServer {
 fn page_routes(shared: Shared) -> Router {
     // A live stream has no end; everything else has a limit.
     let bounded = Router::new()
+        .route("/", get(page::index))
+        .route("/assets/{name}", get(page::asset))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::scrape))
