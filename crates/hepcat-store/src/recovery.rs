@@ -216,7 +216,7 @@ fn random_node() -> u16 {
     u16::try_from(random % u64::from(MAX_NODE)).unwrap_or_default() + 1
 }
 
-fn log_generations(disk: &dyn Disk, paths: &Paths) -> Result<Vec<u32>, OpenError> {
+pub(crate) fn log_generations(disk: &dyn Disk, paths: &Paths) -> Result<Vec<u32>, OpenError> {
     let directory = paths.log();
     let entries = disk.list(&directory).map_err(failed("read", &directory))?;
     let mut generations: Vec<u32> = entries

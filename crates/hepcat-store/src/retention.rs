@@ -17,6 +17,8 @@ use crate::{
 pub enum Reason {
     /// Its newest row is too old.
     Age,
+    /// Its newest row is too old for its class, which has an age of its own.
+    Class,
     /// All segments together are too large, and it is the oldest.
     Size,
     /// Too little of the file system is free, and it is the oldest.
@@ -24,11 +26,12 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// A short label: `age`, `size`, `free`.
+    /// A short label: `age`, `class`, `size`, `free`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Age => "age",
+            Self::Class => "class",
             Self::Size => "size",
             Self::Free => "free",
         }
@@ -83,7 +86,7 @@ pub(crate) struct Trust {
 
 impl Trust {
     /// The time by which rows are old, if it can be said.
-    fn now(&self, wall: i64, monotonic: u64) -> Option<i64> {
+    pub(crate) fn now(&self, wall: i64, monotonic: u64) -> Option<i64> {
         let uptime = monotonic.saturating_sub(self.opened_monotonic);
         let gap = self
             .newest
@@ -131,7 +134,11 @@ pub(crate) fn plan<'a>(
             .zip(age)
             .is_some_and(|(now, age)| is_older(entry.received.1, age, now))
         {
-            go(entry, Reason::Age, &mut total, &mut free);
+            let reason = match retention.classes.contains_key(&entry.class) {
+                true => Reason::Class,
+                false => Reason::Age,
+            };
+            go(entry, reason, &mut total, &mut free);
         } else {
             kept.push(entry);
         }
@@ -259,11 +266,11 @@ mod tests {
             |retention: &Retention, now, free| gone(&plan(entries.iter(), retention, now, free));
         assert_eq!(
             planned(&retention, now, None),
-            [(1, Reason::Age), (3, Reason::Age)]
+            [(1, Reason::Age), (3, Reason::Class)]
         );
         assert_eq!(planned(&retention, None, None), []);
         retention.max_octets = Some(250);
-        let expected = [(1, Reason::Age), (3, Reason::Age), (2, Reason::Size)];
+        let expected = [(1, Reason::Age), (3, Reason::Class), (2, Reason::Size)];
         assert_eq!(planned(&retention, now, None), expected);
         retention.min_free = Some(1_000);
         let all = planned(&retention, now, Some(650));

@@ -5,7 +5,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -21,9 +21,10 @@ use crate::{
     flush,
     hot::{Generation, Live},
     ingest::{self, Ingest, Queue},
+    inventory::Inventory,
     maintenance,
     manifest::{Edit, Manifest, SegmentEntry, Why},
-    memory::{Memory, Use},
+    memory::{Memory, MemoryStats, Use},
     options::Options,
     paths::Paths,
     recovery,
@@ -52,6 +53,8 @@ pub(crate) struct Inner {
     /// Held while segments are merged.
     pub(crate) compacting: Mutex<()>,
     pub(crate) trust: Trust,
+    /// Nothing that tidies up or checks goes on: the store is about to be closed.
+    tidying_ended: AtomicBool,
     footers: Footers,
     closing: Mutex<Closing>,
     closed: Condvar,
@@ -165,6 +168,11 @@ impl Inner {
 
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.lock().begun
+    }
+
+    /// Whether compaction and checks are to come to an end.
+    pub(crate) fn is_to_end(&self) -> bool {
+        self.tidying_ended.load(Ordering::Relaxed) || self.is_closing()
     }
 
     /// Waits; whether the store is closing.
@@ -329,6 +337,7 @@ impl Store {
             frozen_changed: Bell::default(),
             compacting: Mutex::default(),
             trust,
+            tidying_ended: AtomicBool::new(false),
             footers: Footers::default(),
             closing: Mutex::default(),
             closed: Condvar::new(),
@@ -413,7 +422,22 @@ impl Store {
         retention::run(&self.inner, run)
     }
 
-    /// Reads every segment whole. Damaged ones are set aside.
+    /// Whether rows go by age: not while the clock is far from the newest row that was there when the store was opened.
+    #[must_use]
+    pub fn is_clock_believed(&self) -> bool {
+        let Inner { options, trust, .. } = self.inner.as_ref();
+        let (wall, monotonic) = (options.clock.now(), options.clock.monotonic());
+        trust.now(wall, monotonic).is_some()
+    }
+
+    /// Ends a compaction and a check that go on, which somebody may wait for, and lets none begin: for a store that
+    /// is about to be closed. Rows are taken and searched as before.
+    pub fn end_tidying(&self) {
+        self.inner.tidying_ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Reads every segment, every log file and the manifest whole. Damaged segments are set aside, a damaged manifest
+    /// is written anew.
     pub fn check(&self) -> CheckReport {
         check::run(&self.inner)
     }
@@ -422,6 +446,25 @@ impl Store {
     #[must_use]
     pub fn node(&self) -> u16 {
         self.inner.node
+    }
+
+    /// Memory in use, alone.
+    #[must_use]
+    pub fn memory(&self) -> MemoryStats {
+        self.inner.memory.stats()
+    }
+
+    /// What lies on disk, segment by segment.
+    #[must_use]
+    pub fn inventory(&self) -> Inventory {
+        let Inner { options, paths, .. } = self.inner.as_ref();
+        let view = self.inner.live.view();
+        let entries = view.segments.iter().map(|segment| &segment.entry);
+        let mut inventory = Inventory::take(options.disk.as_ref(), paths, entries);
+        for batch in view.memory_batches().filter(|batch| !batch.rows.is_empty()) {
+            inventory.widen(batch.received.0, batch.received.1);
+        }
+        inventory
     }
 
     /// Counters, and what there is.

@@ -57,7 +57,7 @@ pub(crate) fn most_rows(budget: u64, wanted: u64) -> u64 {
 pub(crate) fn run(inner: &Arc<Inner>) -> CompactReport {
     let _one_at_a_time = inner.compacting.lock();
     let mut report = CompactReport::default();
-    while !inner.is_closing() {
+    while !inner.is_to_end() {
         let view = inner.live.view();
         let rows = most_rows(inner.memory.budget(), inner.options.compact_rows);
         let now = inner.options.clock.now();
@@ -251,7 +251,7 @@ fn write(
     for (segment, goes) in merge.inputs.iter().zip(&goes) {
         let mut goes = goes.iter();
         each_batch(segment, Column::ALL, &mut |rows| {
-            if inner.is_closing() {
+            if inner.is_to_end() {
                 return Err(io::Error::other("the store is closing"));
             }
             for (row, position) in rows.iter().zip(goes.by_ref()) {

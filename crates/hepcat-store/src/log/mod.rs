@@ -7,7 +7,7 @@ mod replay;
 
 pub(crate) use file::LogFile;
 pub(crate) use frame::{compress, seal};
-pub(crate) use replay::{End, replay};
+pub(crate) use replay::{End, replay, verify};
 
 const MAGIC: &[u8; 8] = b"HEPCATLG";
 const VERSION: u16 = 1;

@@ -32,46 +32,47 @@ pub(crate) struct Replayed {
 
 /// Reads the log file at `path` as far as it holds.
 pub(crate) fn replay(disk: &dyn Disk, path: &Path, generation: u32) -> io::Result<Replayed> {
+    let mut batches = Vec::new();
+    let (rows, end) = walk(disk, path, generation, &mut |rows| batches.push(rows))?;
+    Ok(Replayed { batches, rows, end })
+}
+
+/// The same without keeping anything: how many rows there are, and how it ends.
+pub(crate) fn verify(disk: &dyn Disk, path: &Path, generation: u32) -> io::Result<(u32, End)> {
+    walk(disk, path, generation, &mut drop)
+}
+
+fn walk(
+    disk: &dyn Disk,
+    path: &Path,
+    generation: u32,
+    see: &mut dyn FnMut(RowBatch),
+) -> io::Result<(u32, End)> {
     let file = disk.open(path)?;
     let length = file.length()?;
-    let mut replayed = Replayed {
-        batches: Vec::new(),
-        rows: 0,
-        end: End::Clean,
-    };
     let mut header = [0; FILE_HEADER];
     if length < FILE_HEADER as u64 {
         // Killed while it was made: there are no rows in it.
-        replayed.end = End::Torn(0);
-        return Ok(replayed);
+        return Ok((0, End::Torn(0)));
     }
     read_exact(file.as_ref(), &mut header, 0)?;
     let (node, end) = read_header(&header, generation);
     if let Some(end) = end {
-        replayed.end = end;
-        return Ok(replayed);
+        return Ok((0, end));
     }
+    let mut count = 0;
     let mut at = FILE_HEADER as u64;
     let mut octets = Vec::new();
     while at < length {
-        let Some(rows) = next(
-            file.as_ref(),
-            &mut octets,
-            at,
-            length,
-            generation,
-            replayed.rows,
-        )?
-        else {
-            replayed.end = End::Torn(at);
-            break;
+        let Some(rows) = next(file.as_ref(), &mut octets, at, length, generation, count)? else {
+            return Ok((count, End::Torn(at)));
         };
         at += octets.len() as u64;
-        let batch = rows.identified(node, generation, replayed.rows);
-        replayed.rows += u32::try_from(batch.len()).unwrap_or(u32::MAX);
-        replayed.batches.push(batch);
+        let batch = rows.identified(node, generation, count);
+        count += u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        see(batch);
     }
-    Ok(replayed)
+    Ok((count, End::Clean))
 }
 
 fn read_header(header: &[u8; FILE_HEADER], generation: u32) -> (u16, Option<End>) {

@@ -45,6 +45,18 @@ pub(crate) enum Found {
     Newer(u64),
 }
 
+impl Found {
+    /// What is wrong with it, in words.
+    pub(crate) fn fault(&self) -> String {
+        match self {
+            Self::Sound(_) => "nothing is wrong with it".to_owned(),
+            Self::Missing => "it is missing".to_owned(),
+            Self::Damaged(line) => format!("line {line} does not hold"),
+            Self::Newer(version) => format!("it has version {version}, which is not known here"),
+        }
+    }
+}
+
 /// Reads the manifest.
 pub(crate) fn read(disk: &dyn Disk, paths: &Paths) -> io::Result<Found> {
     let octets = match read_file(disk, &paths.manifest(), MAX_OCTETS) {
@@ -140,6 +152,23 @@ impl Manifest {
 
     pub(crate) fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Whether the file says what is true; one that does not is written anew.
+    ///
+    /// # Errors
+    /// What was wrong with it, in words.
+    pub(crate) fn check(&mut self) -> Result<(), String> {
+        let what = match read(self.disk.as_ref(), &self.paths) {
+            Ok(Found::Sound(found)) if found.segments == self.state.segments => return Ok(()),
+            Ok(Found::Sound(_)) => "it does not list the segments that there are".to_owned(),
+            Ok(found) => found.fault(),
+            Err(error) => format!("it cannot be read: {error}"),
+        };
+        match self.rewrite() {
+            Ok(()) => Err(format!("{what}; it was written anew")),
+            Err(error) => Err(format!("{what}; it cannot be written: {error}")),
+        }
     }
 
     /// A number that no segment has had.
