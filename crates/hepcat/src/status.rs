@@ -2,6 +2,8 @@
 //! explains. All three say the same because all three read this.
 
 mod script;
+mod store;
+mod tending;
 
 use std::{
     collections::BTreeMap,
@@ -13,6 +15,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use script::{CounterStatus, ScriptStatus};
+pub use store::{
+    ClassStatus, FilesStatus, HourStatus, MemoryStatus, RetentionRules, StoreActivity, StoreReport,
+    StoreStatus,
+};
+pub use tending::{
+    CheckStatus, CompactStatus, DamagedFile, ExpiredSegment, ExpiredSum, RetentionPlan,
+};
 
 use crate::{
     pipeline::ledger::{Intake, Refused, Skipped},
@@ -58,6 +67,9 @@ pub struct Status {
     /// The script that routes ask, where there is one.
     #[serde(default)]
     pub script: Option<ScriptStatus>,
+    /// The store, where there is one.
+    #[serde(default)]
+    pub store: Option<StoreStatus>,
 }
 
 /// Where things are kept that a restart must not forget.

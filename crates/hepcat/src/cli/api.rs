@@ -1,11 +1,18 @@
 //! Asking a node's API for JSON, and putting its refusals into words.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, bail};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::NodeArgs;
+
+/// How long an answer may take that comes as a whole: the node's own limits are shorter.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one may take for which the node reads everything that it keeps.
+const LONG_PATIENCE: Duration = Duration::from_secs(86_400);
 
 /// What a node answers to a request that it does not fulfil.
 #[derive(Debug, thiserror::Error)]
@@ -37,25 +44,39 @@ impl NodeArgs {
         self.answer(request).await
     }
 
+    /// Asks for `path`, and waits for as long as the node takes.
+    ///
+    /// # Errors
+    /// What the node refuses, or that it does not answer.
+    pub(super) async fn wait_for<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+    ) -> Result<T, Refusal> {
+        let request = self.request(method, path)?.timeout(LONG_PATIENCE);
+        let read = self.granted(request).await?.json().await;
+        Ok(read.context("the answer is none of a hepcat node")?)
+    }
+
     /// Asks for `path`, which is text.
     ///
     /// # Errors
     /// What the node refuses, or that it does not answer.
     pub(super) async fn ask_text(&self, path: &str) -> Result<String, Refusal> {
-        let answer = self.granted(self.request(Method::GET, path)?).await?;
+        let request = self.request(Method::GET, path)?.timeout(PATIENCE);
+        let answer = self.granted(request).await?;
         let read = answer.text().await;
         Ok(read.context("the answer is none of a hepcat node")?)
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Refusal> {
-        let read = self.granted(request).await?.json().await;
+        let read = self.granted(request.timeout(PATIENCE)).await?.json().await;
         Ok(read.context("the answer is none of a hepcat node")?)
     }
 
     /// The answer where it is no refusal.
     async fn granted(&self, request: RequestBuilder) -> Result<Response, Refusal> {
         let answer = request
-            .timeout(std::time::Duration::from_secs(30))
             .send()
             .await
             .with_context(|| {

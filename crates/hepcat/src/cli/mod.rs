@@ -16,6 +16,7 @@ mod route;
 mod run;
 mod search;
 mod send;
+mod store;
 mod tail;
 mod trace;
 
@@ -69,6 +70,8 @@ enum Command {
     Search(search::SearchArgs),
     /// Replays captures and HEP dumps as HEP.
     Send(Box<send::SendArgs>),
+    /// Says what the store keeps and whether it holds; merges, and removes what is to go.
+    Store(store::StoreArgs),
     /// Shows messages of a running node as they come, one line each.
     Tail(tail::TailArgs),
     /// Starts, stops and lists traces of a running node.
@@ -104,6 +107,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Flow(flow) => wait_for(flow::run(flow)),
         Command::Search(search) => wait_for(search::run(search)),
         Command::Send(send) => wait_for(send::run(*send)),
+        Command::Store(store) => wait_for(store::run(store)),
         Command::Tail(tail) => wait_for(tail::run(tail)),
         Command::Trace(trace) => wait_for(trace::run(trace)),
     }

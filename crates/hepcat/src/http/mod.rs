@@ -17,6 +17,7 @@ mod problem;
 mod registrations;
 mod server;
 mod status;
+mod store;
 mod traces;
 
 pub(crate) use server::Shared;

@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::timeout::TimeoutLayer;
 
 use super::{
-    agents, calls, guard, health, links, live, messages, page, registrations, status, traces,
+    agents, calls, guard, health, links, live, messages, page, registrations, status, store, traces,
 };
 use crate::{
     config::{self, Secret},
@@ -156,10 +156,17 @@ fn page_routes(shared: Shared) -> Router {
             "/api/v1/capture",
             get(traces::capture).post(traces::switch_capture),
         )
+        .route("/api/v1/store", get(store::stats))
+        .route(
+            "/api/v1/store/retention",
+            get(store::plan).post(store::remove),
+        )
         .layer(request_limit());
-    // Searches have a limit of their own.
+    // Searches have a limit of their own, and checks and compaction take as long as there is something to read.
     Router::new()
         .route("/api/v1/live", get(live::live))
+        .route("/api/v1/store/check", post(store::check))
+        .route("/api/v1/store/compact", post(store::compact))
         .route("/api/v1/messages", get(messages::list))
         .route("/api/v1/messages/{id}", get(messages::show))
         .route("/api/v1/messages/{id}/frame", get(messages::frame))

@@ -26,6 +26,8 @@ impl Node {
     /// Reads the whole node.
     #[must_use]
     pub fn status(&self) -> Status {
+        // Before the lock: it asks the disk.
+        let store = (self.store.as_ref()).map(|store| store.status(Timestamp::now()));
         let running = self.running.lock();
         let ledger = self.pipeline.ledger().snapshot();
         let decisions = Decisions(self.pipeline.ledger().decisions());
@@ -71,6 +73,7 @@ impl Node {
             listeners,
             sinks,
             script: self.pipeline.topology().scripts().map(script::about),
+            store,
         }
     }
 }

@@ -19,14 +19,17 @@ use std::{
     io,
     net::IpAddr,
     ops::RangeInclusive,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     thread::JoinHandle,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use hepcat_net::Arrival;
-use hepcat_store::{AppendError, OpenError, Options, RowBatchBuilder, RowId, Store};
+use hepcat_store::{
+    AppendError, Inventory, OpenError, Options, Retention, RowBatchBuilder, RowId, Run, Store,
+};
+use jiff::Timestamp;
 
 use parking_lot::{Mutex, RwLock};
 
@@ -38,6 +41,7 @@ use crate::{
     config::{CallsConfig, StoreConfig},
     pipeline::scripts::Labels,
     query::MessageView,
+    status::{CheckStatus, CompactStatus, RetentionPlan, StoreReport, StoreStatus},
 };
 
 /// A frame on its way into the store.
@@ -68,6 +72,10 @@ pub enum StoreSinkError {
 #[derive(Debug)]
 pub struct StoreSink {
     store: Arc<Store>,
+    directory: PathBuf,
+    rules: Retention,
+    /// Held while somebody checks or compacts it: each reads all that there is.
+    tending: Mutex<()>,
     queue: Arc<Queue>,
     tracker: Arc<Mutex<Tracker>>,
     /// Rows of calls in whose place others stand.
@@ -94,6 +102,9 @@ impl StoreSink {
         let threads = keeper::start(&store, &queue, calls, mark).map_err(StoreSinkError::Thread)?;
         Ok(Self {
             store,
+            directory,
+            rules: config.retention.clone(),
+            tending: Mutex::default(),
             queue,
             tracker,
             superseded: RwLock::default(),
@@ -156,8 +167,58 @@ impl StoreSink {
         self.queue.ledger()
     }
 
+    /// Whether half of its memory is in use: who keeps messages elsewhere for convenience lets go.
+    #[must_use]
+    pub fn is_short_of_memory(&self) -> bool {
+        self.store.memory().is_short()
+    }
+
+    /// How it is.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> StoreStatus {
+        self.look(now).0
+    }
+
+    /// How it is, by class and by hour too.
+    #[must_use]
+    pub fn report(&self, now: Timestamp) -> StoreReport {
+        let (status, inventory) = self.look(now);
+        StoreReport::new(status, &inventory)
+    }
+
+    fn look(&self, now: Timestamp) -> (StoreStatus, Inventory) {
+        let inventory = self.store.inventory();
+        let status = StoreStatus::new(&self.directory, &inventory, &self.rules, now)
+            .with_activity(&self.store.stats(), self.store.is_clock_believed());
+        (status, inventory)
+    }
+
+    /// Reads everything whole; `None` where somebody checks or compacts it already. Blocks.
+    #[must_use]
+    pub fn check(&self) -> Option<CheckStatus> {
+        let _one_at_a_time = self.tending.try_lock()?;
+        let report = self.store.check();
+        Some(CheckStatus::new(&report, self.store.inventory().aside))
+    }
+
+    /// Merges what is due; `None` where somebody checks or compacts it already. Blocks.
+    #[must_use]
+    pub fn compact(&self) -> Option<CompactStatus> {
+        let _one_at_a_time = self.tending.try_lock()?;
+        Some(CompactStatus::from(&self.store.compact()))
+    }
+
+    /// What retention removes, or would where it is a dry run.
+    #[must_use]
+    pub fn retention(&self, run: Run) -> RetentionPlan {
+        let believed = self.store.is_clock_believed();
+        let expired = self.store.retention(run);
+        RetentionPlan::new(&expired, &self.rules, believed, run == Run::Real)
+    }
+
     /// Takes no more, and waits until everything that it has is kept. Blocks.
     pub fn close(&self) {
+        self.store.end_tidying();
         self.queue.close();
         for thread in self.threads.lock().drain(..) {
             if thread.join().is_err() {
