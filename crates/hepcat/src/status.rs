@@ -401,6 +401,60 @@ impl ClockStatus {
     }
 }
 
+/// Destinations and groups: what `/api/v1/destinations` serves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DestinationListing {
+    /// Every destination, by name; one that a reload removed stays with what it had counted.
+    pub destinations: Vec<SinkStatus>,
+    /// Every group, in the order of the configuration.
+    pub groups: Vec<GroupStatus>,
+}
+
+/// The ledger whole: what `/api/v1/ledger` serves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LedgerListing {
+    /// The sum over listeners, and what it leaves open.
+    pub ledger: LedgerStatus,
+    /// Listener by listener.
+    pub listeners: Vec<ListenerLedger>,
+    /// Sink by sink.
+    pub sinks: Vec<SinkStatus>,
+}
+
+/// A listener's side of the ledger.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ListenerLedger {
+    /// Name of the listener.
+    pub name: String,
+    /// What it received, and what was decided about that.
+    pub ledger: IntakeStatus,
+}
+
+impl From<Status> for DestinationListing {
+    fn from(status: Status) -> Self {
+        let mut destinations = status.sinks;
+        destinations.retain(|sink| sink.kind == "destination");
+        Self {
+            destinations,
+            groups: status.groups,
+        }
+    }
+}
+
+impl From<Status> for LedgerListing {
+    fn from(status: Status) -> Self {
+        let listeners = status.listeners.into_iter().map(|listener| ListenerLedger {
+            name: listener.name,
+            ledger: listener.ledger,
+        });
+        Self {
+            ledger: status.ledger,
+            listeners: listeners.collect(),
+            sinks: status.sinks,
+        }
+    }
+}
+
 /// What an operator said about an address.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DecisionStatus {

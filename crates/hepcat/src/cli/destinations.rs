@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use anstream::{print, println};
 use clap::Args;
-use serde::Serialize;
+use reqwest::Method;
 
 use super::{NodeArgs, exit};
 use crate::{
     render::columns,
-    status::{GroupStatus, SinkStatus, Status},
+    status::{DestinationListing, GroupStatus, SinkStatus},
 };
 
 /// Shows every destination of a running node with its state, and every group with its members.
@@ -22,27 +22,17 @@ pub(super) struct DestinationsArgs {
     json: bool,
 }
 
-/// What `--json` prints, in the shapes of `/api/v1/status`.
-#[derive(Debug, Serialize)]
-struct Listing<'a> {
-    destinations: Vec<&'a SinkStatus>,
-    groups: &'a [GroupStatus],
-}
-
 /// Asks the node and prints what it says.
 pub(super) async fn run(arguments: DestinationsArgs) -> ExitCode {
-    let status = match arguments.node.status().await {
-        Ok(status) => status,
-        Err(error) => return exit::failed(format_args!("{error:#}")),
+    let asked = arguments.node.ask(Method::GET, "api/v1/destinations", None::<&()>);
+    let listing: DestinationListing = match asked.await {
+        Ok(listing) => listing,
+        Err(refusal) => return exit::refused(&refusal),
     };
     if !arguments.json {
-        print!("{}", table(&status));
+        print!("{}", table(&listing));
         return ExitCode::SUCCESS;
     }
-    let listing = Listing {
-        destinations: destinations(&status).collect(),
-        groups: &status.groups,
-    };
     match serde_json::to_string_pretty(&listing) {
         Ok(text) => {
             println!("{text}");
@@ -52,13 +42,8 @@ pub(super) async fn run(arguments: DestinationsArgs) -> ExitCode {
     }
 }
 
-fn destinations(status: &Status) -> impl Iterator<Item = &SinkStatus> {
-    let sinks = status.sinks.iter();
-    sinks.filter(|sink| sink.kind == "destination")
-}
-
 /// The tables as text, each with a head line.
-fn table(status: &Status) -> String {
+fn table(listing: &DestinationListing) -> String {
     let mut rows = vec![row([
         "DESTINATION",
         "TARGET",
@@ -71,12 +56,12 @@ fn table(status: &Status) -> String {
         "DROPPED",
         "LAST ERROR",
     ])];
-    rows.extend(destinations(status).map(about_destination));
+    rows.extend(listing.destinations.iter().map(about_destination));
     if rows.len() == 1 {
         return "no destinations: add [[destination]] or hep_id to the configuration\n".to_owned();
     }
     let mut text = columns::render(&rows);
-    if status.groups.is_empty() {
+    if listing.groups.is_empty() {
         return text;
     }
     let mut rows = vec![row([
@@ -87,7 +72,7 @@ fn table(status: &Status) -> String {
         "ACTIVE",
         "PLACED",
     ])];
-    rows.extend(status.groups.iter().flat_map(about_group));
+    rows.extend(listing.groups.iter().flat_map(about_group));
     text.push('\n');
     text.push_str(&columns::render(&rows));
     text
