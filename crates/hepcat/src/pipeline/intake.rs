@@ -31,7 +31,7 @@ use crate::{
     agents::Guard,
     query::MessageView,
     route::{Decision, SinkSet, Verdict},
-    sink::tail::Tail,
+    sink::{store::StoreSink, tail::Tail},
     tracer::{TraceCopy, Tracer},
 };
 
@@ -171,7 +171,7 @@ impl Pipeline {
     fn decide(&self, topology: &Topology, batch: &Batch, desk: &mut Desk) {
         desk.outcomes.clear();
         desk.staging.fit(topology);
-        let watched = self.tail.is_watched();
+        let watched = self.is_watched(topology);
         let routes = topology.routes();
         let traced = self.is_tracing(topology);
         let look_inside = watched
@@ -212,6 +212,16 @@ impl Pipeline {
             }
             desk.outcomes.push(outcome);
         }
+    }
+
+    /// Whether anybody watches. Live views are the first to give way where the store is short of memory.
+    pub(super) fn is_watched(&self, topology: &Topology) -> bool {
+        let watched = self.tail.is_watched();
+        if watched {
+            let short = |store: &Arc<StoreSink>| store.is_short_of_memory();
+            self.tail.shed(topology.store().is_some_and(short));
+        }
+        watched
     }
 
     /// Stages one message for the sinks that its verdict names.

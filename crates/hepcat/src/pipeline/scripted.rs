@@ -72,7 +72,7 @@ impl Pipeline {
     fn carry_out(&self, scripts: &Scripts, topology: &Topology, batch: &Batch, desk: &mut Desk) {
         desk.outcomes.clear();
         desk.staging.fit(topology);
-        let watched = self.tail().is_watched();
+        let watched = self.is_watched(topology);
         let look_inside = watched || topology.needs_call_id();
         for (index, arrival) in batch.iter().enumerate() {
             if desk.flows.get(index) == Some(&Flow::SkipRoutes) {

@@ -2,6 +2,8 @@
 //!
 //! Every watcher has a bounded queue of its own and its own query. One that falls behind loses the
 //! oldest and is told how many; it never holds anybody up. While nobody watches, nothing is offered.
+//!
+//! What waits here is a convenience: where memory gets short it is the first to go ([`Tail::shed`]).
 
 use std::{
     collections::VecDeque,
@@ -9,11 +11,12 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use hepcat_net::Arrival;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use super::SinkLedger;
 use crate::{
@@ -31,6 +34,10 @@ pub const MAX_WATCHERS: usize = 64;
 /// What a frame was lost to on its way to a watcher.
 const LAGGED: &str = "lagged";
 const GONE: &str = "watcher_gone";
+const SHORT: &str = "memory";
+
+/// How often a watcher is told what it misses while nothing else comes.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// The sink. Cloning the `Arc` around it is how the pipeline and the API share it.
 #[derive(Debug, Default)]
@@ -45,6 +52,8 @@ struct State {
     next_id: u64,
     watchers: Vec<Watcher>,
     ledger: Counts,
+    /// Nothing is kept for watchers.
+    shedding: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -53,6 +62,7 @@ struct Counts {
     delivered: u64,
     lagged: u64,
     gone: u64,
+    short: u64,
 }
 
 #[derive(Debug)]
@@ -61,7 +71,17 @@ struct Watcher {
     query: Query,
     queue: VecDeque<Watched>,
     missed: u64,
+    /// When it was told last what it missed.
+    told_at: Option<Instant>,
     wake: Arc<Notify>,
+}
+
+/// What there is for a watcher.
+enum Waiting {
+    Now(Seen),
+    /// Something, after this time, unless more comes before.
+    Later(Duration),
+    Nothing,
 }
 
 /// A frame as watchers get it.
@@ -78,7 +98,7 @@ pub struct Watched {
 pub enum Seen {
     /// A frame that its query matches.
     Frame(Watched),
-    /// So many frames were lost here because the watcher was slow.
+    /// So many frames were lost here because the watcher was slow, or memory short.
     Missed(u64),
 }
 
@@ -108,13 +128,21 @@ impl Tail {
     ) {
         let mut state = self.state.lock();
         let State {
-            watchers, ledger, ..
+            watchers,
+            ledger,
+            shedding,
+            ..
         } = &mut *state;
         for watcher in watchers
             .iter_mut()
             .filter(|watcher| watcher.query.matches(capture))
         {
             ledger.offered += 1;
+            if *shedding {
+                ledger.short += 1;
+                watcher.miss(1);
+                continue;
+            }
             if watcher.queue.len() == WATCHER_QUEUE {
                 watcher.queue.pop_front();
                 watcher.missed += 1;
@@ -127,6 +155,32 @@ impl Tail {
             if watcher.queue.len() == 1 {
                 watcher.wake.notify_one();
             }
+        }
+    }
+
+    /// Lets go of everything that waits for watchers and keeps nothing more for them, until it is called with `false`.
+    /// They are told how many they miss.
+    pub fn shed(&self, memory_is_short: bool) {
+        let mut state = self.state.lock();
+        if state.shedding == memory_is_short {
+            return;
+        }
+        state.shedding = memory_is_short;
+        tracing::debug!(
+            shedding = memory_is_short,
+            watchers = state.watchers.len(),
+            "live views give way to the store where memory is short"
+        );
+        if !memory_is_short {
+            return;
+        }
+        let State {
+            watchers, ledger, ..
+        } = &mut *state;
+        for watcher in watchers {
+            let waiting = std::mem::take(&mut watcher.queue).len() as u64;
+            ledger.short += waiting;
+            watcher.miss(waiting);
         }
     }
 
@@ -147,6 +201,7 @@ impl Tail {
             query,
             queue: VecDeque::new(),
             missed: 0,
+            told_at: None,
             wake: Arc::clone(&wake),
         });
         self.watching.store(state.watchers.len(), Ordering::Relaxed);
@@ -175,7 +230,11 @@ impl Tail {
                 .iter()
                 .map(|watcher| watcher.queue.len() as u64)
                 .sum(),
-            dropped: vec![(LAGGED, state.ledger.lagged), (GONE, state.ledger.gone)],
+            dropped: vec![
+                (LAGGED, state.ledger.lagged),
+                (GONE, state.ledger.gone),
+                (SHORT, state.ledger.short),
+            ],
             ..SinkLedger::default()
         }
     }
@@ -196,25 +255,50 @@ impl Watch {
     /// Nothing is lost when the future is dropped.
     pub async fn next(&self) -> Seen {
         loop {
-            if let Some(seen) = self.take() {
-                return seen;
+            match self.take() {
+                Waiting::Now(seen) => return seen,
+                Waiting::Later(pause) => {
+                    // Whichever ends it, there may be something now.
+                    let _ended = tokio::time::timeout(pause, self.wake.notified()).await;
+                }
+                Waiting::Nothing => self.wake.notified().await,
             }
-            self.wake.notified().await;
         }
     }
 
-    fn take(&self) -> Option<Seen> {
+    fn take(&self) -> Waiting {
         let mut state = self.tail.state.lock();
         let State {
             watchers, ledger, ..
         } = &mut *state;
-        let watcher = watchers.iter_mut().find(|watcher| watcher.id == self.id)?;
+        let Some(watcher) = watchers.iter_mut().find(|watcher| watcher.id == self.id) else {
+            return Waiting::Nothing;
+        };
         if watcher.missed > 0 {
-            return Some(Seen::Missed(std::mem::take(&mut watcher.missed)));
+            let now = Instant::now();
+            // While everything is missed, each frame alone would be news.
+            let due = watcher.told_at.map(|told| told + TOLD_EVERY);
+            if let Some(due) = due.filter(|due| *due > now && watcher.queue.is_empty()) {
+                return Waiting::Later(due - now);
+            }
+            watcher.told_at = Some(now);
+            return Waiting::Now(Seen::Missed(std::mem::take(&mut watcher.missed)));
         }
-        let watched = watcher.queue.pop_front()?;
+        let Some(watched) = watcher.queue.pop_front() else {
+            return Waiting::Nothing;
+        };
         ledger.delivered += 1;
-        Some(Seen::Frame(watched))
+        Waiting::Now(Seen::Frame(watched))
+    }
+}
+
+impl Watcher {
+    /// So many frames are not kept for it.
+    fn miss(&mut self, frames: u64) {
+        if frames > 0 && self.missed == 0 {
+            self.wake.notify_one();
+        }
+        self.missed += frames;
     }
 }
 
