@@ -70,7 +70,11 @@ fn damage_is_named_by_file_and_reason_and_left_alone() {
     // A segment that is not there, and a manifest that does not hold.
     std::fs::remove_file(&segment).expect("removed");
     let inspection = Inspection::open(directory.path()).expect("nobody has it");
-    assert!(inspection.check().damaged[0].what.contains("cannot be read"));
+    assert!(
+        inspection.check().damaged[0]
+            .what
+            .contains("cannot be read")
+    );
     drop(inspection);
     let manifest = directory.path().join("manifest");
     flip(&manifest, 40);
@@ -88,11 +92,17 @@ fn a_directory_that_somebody_has_open_is_refused_and_one_without_a_store_is_not_
     let directory = tempfile::tempdir().expect("a directory");
     let store = open(directory.path(), options());
     let refused = Inspection::open(directory.path());
-    assert!(matches!(refused, Err(OpenError::InUse { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(OpenError::InUse { .. })),
+        "{refused:?}"
+    );
     drop(store);
     let inspection = Inspection::open(directory.path()).expect("nobody has it");
     let refused = hepcat_store::Store::open(directory.path(), options());
-    assert!(matches!(refused, Err(OpenError::InUse { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(OpenError::InUse { .. })),
+        "{refused:?}"
+    );
     drop(inspection);
     let nowhere = directory.path().join("nowhere");
     assert!(Inspection::open(&nowhere).is_err());
@@ -106,7 +116,9 @@ fn retention_says_what_would_go_by_rules_that_are_tried() {
     let hour = 3_600 * SECOND;
     let mut rules = Retention::default();
     rules.max_age = Some(Duration::from_hours(48));
-    rules.classes.insert(Class::Options, Duration::from_hours(1));
+    rules
+        .classes
+        .insert(Class::Options, Duration::from_hours(1));
     let went = |now| {
         let expired = inspection.retention(&rules, now);
         expired
@@ -144,7 +156,11 @@ fn a_store_that_runs_checks_its_log_and_writes_a_damaged_manifest_anew() {
     let manifest = directory.path().join("manifest");
     flip(&manifest, 40);
     let report = store.check();
-    let damaged: Vec<&Path> = report.damaged.iter().map(|one| one.path.as_path()).collect();
+    let damaged: Vec<&Path> = report
+        .damaged
+        .iter()
+        .map(|one| one.path.as_path())
+        .collect();
     assert_eq!(damaged, [manifest.as_path(), logs[0].as_path()]);
     assert!(report.damaged[0].what.contains("written anew"));
     // The manifest is whole again, and everything is still found: the log is read only at a start.

@@ -2,6 +2,7 @@
 
 mod agents;
 mod script;
+mod store;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -56,6 +57,9 @@ pub fn examine(status: &Status) -> Vec<Finding> {
     agents::about(status, &mut findings);
     for sink in &status.sinks {
         about_sink(status, sink, &mut findings);
+    }
+    if let Some(about) = &status.store {
+        store::about(about, status.read_at, &mut findings);
     }
     for group in &status.groups {
         about_group(group, &mut findings);

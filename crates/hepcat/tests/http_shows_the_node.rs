@@ -265,3 +265,24 @@ fn doctor_says_that_no_node_answers() {
     let words = String::from_utf8_lossy(&doctor.stderr);
     assert!(words.contains("Is the node running?"), "{words}");
 }
+
+#[test]
+fn page_and_api_are_served_on_loopback_and_nowhere_else() {
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:9080"] {
+        let text = NODE.replace(
+            "127.0.0.1:0\"\n[[listener]]\nname = \"udp\"",
+            &format!("{address}\"\n[[listener]]\nname = \"udp\""),
+        );
+        assert_ne!(text, NODE);
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), text).expect("the configuration is written");
+        let refused = Command::new(HEPCAT)
+            .args(["run", "-c"])
+            .arg(file.path())
+            .output()
+            .expect("hepcat runs");
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(78), "{said}");
+        assert!(said.contains("for this host only"), "{said}");
+    }
+}

@@ -46,7 +46,11 @@ impl Watcher {
     fn new(node: SocketAddr) -> Self {
         let mut connection = TcpStream::connect(node).expect("the node listens");
         // Without chunks: lines are whole.
-        write!(connection, "GET /api/v1/live HTTP/1.0\r\nHost: localhost\r\n\r\n").expect("asked");
+        write!(
+            connection,
+            "GET /api/v1/live HTTP/1.0\r\nHost: localhost\r\n\r\n"
+        )
+        .expect("asked");
         let mut lines = BufReader::new(connection.try_clone().expect("a socket")).lines();
         let first = lines.next().expect("an answer").expect("a line");
         assert!(first.contains("200"), "{first}");
@@ -157,7 +161,10 @@ socket = "hep_tcp:127.0.0.1:0"
         assert!(sent < 4_000, "memory has no end");
     };
     let order = [shed_at, refused_at, Some(dropped_at)];
-    assert!(order.is_sorted_by(|first, then| first.is_some() && first < then), "{order:?}");
+    assert!(
+        order.is_sorted_by(|first, then| first.is_some() && first < then),
+        "{order:?}"
+    );
 
     // Whoever watches was told of everything.
     let told = node.wait_for_status("the watcher knows", |status| {
@@ -171,14 +178,25 @@ socket = "hep_tcp:127.0.0.1:0"
     assert!(shown > 0 && missed > 0, "{shown} shown, {missed} missed");
 
     let metrics = node.metrics();
-    assert!(metrics.contains("hepcat_store_memory_short 1\n"), "{metrics}");
+    assert!(
+        metrics.contains("hepcat_store_memory_short 1\n"),
+        "{metrics}"
+    );
     let doctor = Command::new(HEPCAT)
-        .args(["doctor", "--node", &format!("http://{}", node.http_address())])
+        .args([
+            "doctor",
+            "--node",
+            &format!("http://{}", node.http_address()),
+        ])
         .output()
         .expect("hepcat runs");
     assert_eq!(doctor.status.code(), Some(1));
     let words = String::from_utf8_lossy(&doctor.stdout);
-    for part in ["memory is short", "`min_free` is 1.0 PiB", "searches were refused"] {
+    for part in [
+        "memory is short",
+        "`min_free` is 1.0 PiB",
+        "searches were refused",
+    ] {
         assert!(words.contains(part), "no `{part}` in:\n{words}");
     }
     drop(watcher);

@@ -76,15 +76,12 @@ impl NodeArgs {
 
     /// The answer where it is no refusal.
     async fn granted(&self, request: RequestBuilder) -> Result<Response, Refusal> {
-        let answer = request
-            .send()
-            .await
-            .with_context(|| {
-                format!(
-                    "no answer from {}: is the node running? `--node URL` names another",
-                    self.node
-                )
-            })?;
+        let answer = request.send().await.with_context(|| {
+            format!(
+                "no answer from {}: is the node running? `--node URL` names another",
+                self.node
+            )
+        })?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);

@@ -24,7 +24,9 @@ pub(super) struct DestinationsArgs {
 
 /// Asks the node and prints what it says.
 pub(super) async fn run(arguments: DestinationsArgs) -> ExitCode {
-    let asked = arguments.node.ask(Method::GET, "api/v1/destinations", None::<&()>);
+    let asked = arguments
+        .node
+        .ask(Method::GET, "api/v1/destinations", None::<&()>);
     let listing: DestinationListing = match asked.await {
         Ok(listing) => listing,
         Err(refusal) => return exit::refused(&refusal),

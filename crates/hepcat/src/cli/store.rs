@@ -129,8 +129,7 @@ async fn compact(arguments: CompactArgs) -> ExitCode {
     let done = ask(&arguments.node, Method::POST, "api/v1/store/compact").await;
     match done {
         Ok(report) => {
-            let shown =
-                say::<CompactStatus>(arguments.json, &report, || show::compact(&report));
+            let shown = say::<CompactStatus>(arguments.json, &report, || show::compact(&report));
             match report.postponed {
                 0 => shown,
                 _ => ExitCode::from(exit::FAILED),

@@ -286,4 +286,92 @@ metrics! {
     SCRIPT_COUNTER = counter(
         "hepcat_script_counter_total", &["name", "label"], "Counters of the script's own"
     );
+
+    STORE_ROWS = gauge("hepcat_store_rows", &["place"], "Rows in memory and in segments");
+    STORE_SEGMENTS = gauge("hepcat_store_segments", &[], "Segments");
+    STORE_OCTETS = gauge("hepcat_store_octets", &["part"], "Octets on disk: segments, log, aside");
+    STORE_FILES_ASIDE = gauge(
+        "hepcat_store_files_aside", &[],
+        "Files that were found damaged and set aside, in this run or before"
+    );
+    STORE_FREE = gauge(
+        "hepcat_store_free_octets", &[],
+        "Octets that may still be written to the file system"
+    );
+    STORE_OLDEST = gauge(
+        "hepcat_store_oldest_seconds", &[],
+        "When the oldest row was received, seconds since 1970"
+    );
+    STORE_NEWEST = gauge(
+        "hepcat_store_newest_seconds", &[],
+        "When the newest row was received, seconds since 1970"
+    );
+    STORE_MEMORY = gauge("hepcat_store_memory_octets", &["use"], "Octets of memory in use, by what for");
+    STORE_MEMORY_LIMIT = gauge("hepcat_store_memory_limit_octets", &[], "Octets of memory that may be used");
+    STORE_MEMORY_SHORT = gauge(
+        "hepcat_store_memory_short", &[],
+        "1 while half of the memory is in use, and live views give way"
+    );
+    STORE_WAITING = gauge(
+        "hepcat_store_generations_waiting", &[],
+        "Generations of rows in memory that wait to be written as segments"
+    );
+    STORE_OFFERED = counter(
+        "hepcat_store_rows_offered_total", &[],
+        "Rows handed to the log, calls and registrations among them"
+    );
+    STORE_KEPT = counter("hepcat_store_rows_kept_total", &[], "Rows that are as durable as fsync says");
+    STORE_DROPPED = counter("hepcat_store_rows_dropped_total", &["reason"], "Rows that were not kept");
+    STORE_UNSYNCED = counter(
+        "hepcat_store_rows_unsynced_total", &[],
+        "Rows that are searched although their sync failed"
+    );
+    STORE_LOST = counter(
+        "hepcat_store_rows_lost_total", &[],
+        "Rows that could never be written as a segment; their log file is set aside"
+    );
+    STORE_REPLAYED = counter(
+        "hepcat_store_rows_replayed_total", &[],
+        "Rows read back from the log at the start"
+    );
+    STORE_LOG_FRAMES = counter("hepcat_store_log_frames_total", &[], "Frames written to the log");
+    STORE_LOG_OCTETS = counter("hepcat_store_log_octets_total", &[], "Octets written to the log");
+    STORE_LOG_SYNCS = counter("hepcat_store_log_syncs_total", &[], "Syncs of the log");
+    STORE_FLUSHES = counter("hepcat_store_flushes_total", &[], "Generations written as segments");
+    STORE_FLUSH_FAILURES = counter(
+        "hepcat_store_flush_failures_total", &[],
+        "Times that writing one failed, and was or will be tried again"
+    );
+    STORE_MERGED_SEGMENTS = counter("hepcat_store_merged_segments_total", &[], "Segments that were merged");
+    STORE_MERGED_ROWS = counter("hepcat_store_merged_rows_total", &[], "Rows in them");
+    STORE_COMPACTION_WAITS = counter(
+        "hepcat_store_compaction_waits_total", &[],
+        "Times that compaction waited for memory"
+    );
+    STORE_COMPACTION_FAILURES = counter(
+        "hepcat_store_compaction_failures_total", &[],
+        "Times that compaction failed, and will be tried again"
+    );
+    STORE_EXPIRED_SEGMENTS = counter(
+        "hepcat_store_expired_segments_total", &[],
+        "Segments that retention removed"
+    );
+    STORE_EXPIRED_ROWS = counter("hepcat_store_expired_rows_total", &[], "Rows in them");
+    STORE_CLOCK_BELIEVED = gauge(
+        "hepcat_store_clock_believed", &[],
+        "0 while nothing goes by age because the clock is far from the newest row"
+    );
+    STORE_SEARCHES = counter("hepcat_store_searches_total", &[], "Searches that began");
+    STORE_SEARCHES_REFUSED = counter(
+        "hepcat_store_searches_refused_total", &[],
+        "Searches that were refused because memory was short"
+    );
+    STORE_DAMAGED = counter(
+        "hepcat_store_damaged_total", &["what"],
+        "What was found damaged: segment, log, manifest"
+    );
+    STORE_DAMAGED_ROWS = counter(
+        "hepcat_store_damaged_rows_total", &[],
+        "Rows in segments that were found damaged"
+    );
 }

@@ -2,6 +2,7 @@
 
 mod agents;
 mod script;
+mod store;
 
 use std::fmt;
 
@@ -66,6 +67,9 @@ impl Collector for Reading {
         destinations(&mut out, &self.0.sinks)?;
         spools(&mut out, &self.0.sinks)?;
         groups(&mut out, &self.0.groups)?;
+        if let Some(about) = &self.0.store {
+            store::store(&mut out, about)?;
+        }
         match &self.0.script {
             Some(about) => script::script(&mut out, about),
             None => Ok(()),

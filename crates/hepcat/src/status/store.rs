@@ -262,12 +262,7 @@ impl StoreActivity {
 impl StoreStatus {
     /// What lies in `directory`.
     #[must_use]
-    pub fn new(
-        directory: &Path,
-        inventory: &Inventory,
-        rules: &Retention,
-        now: Timestamp,
-    ) -> Self {
+    pub fn new(directory: &Path, inventory: &Inventory, rules: &Retention, now: Timestamp) -> Self {
         let sum = Sum::of(&inventory.segments);
         let segments = inventory.segments.iter();
         let segments = segments.map(|one| (one.oldest, one.newest, one.octets));
@@ -468,7 +463,10 @@ mod tests {
         let two = [(now - 2 * hour, now - hour, 10), (now - hour, now, 10)];
         assert_eq!(told(&two), Some(240));
         // A whole day and what came before it.
-        let day = [(now - 30 * hour, now - 25 * hour, 7), (now - 24 * hour, now, 48)];
+        let day = [
+            (now - 30 * hour, now - 25 * hour, 7),
+            (now - 24 * hour, now, 48),
+        ];
         assert_eq!(told(&day), Some(48));
         assert_eq!(told(&[(now - hour / 10, now, 10)]), None);
         assert_eq!(told(&[]), None);

@@ -43,7 +43,12 @@ pub(super) fn retention(data_dir: &Path, config: Option<&Path>) -> Result<Retent
     let expired = held.inspection.retention(&rules, now.as_microsecond());
     let newest = held.inspection.inventory().received;
     let gap = newest.map_or(0, |(_, newest)| now.as_second() - newest / 1_000_000);
-    Ok(RetentionPlan::new(&expired, &rules, gap <= GAP_SECONDS, false))
+    Ok(RetentionPlan::new(
+        &expired,
+        &rules,
+        gap <= GAP_SECONDS,
+        false,
+    ))
 }
 
 fn rules(config: Option<&Path>) -> Result<Retention, Failure> {

@@ -16,7 +16,10 @@ pub(super) fn check(report: &CheckStatus) -> String {
             0 => String::new(),
             rows => format!(", {rows} rows"),
         };
-        text.push_str(&format!("DAMAGED {}{rows}: {}\n", damaged.file, damaged.reason));
+        text.push_str(&format!(
+            "DAMAGED {}{rows}: {}\n",
+            damaged.file, damaged.reason
+        ));
     }
     text.push_str(&format!(
         "{} segments with {} rows ({}) and {} log files with {} rows hold; {} damaged\n",
@@ -45,7 +48,10 @@ pub(super) fn stats(report: &StoreReport, hours: usize) -> String {
     let store = &report.store;
     let mut lines = vec![
         line("directory", store.directory.clone()),
-        line("rows", format!("{}, {} of them in memory", store.rows, store.rows_in_memory)),
+        line(
+            "rows",
+            format!("{}, {} of them in memory", store.rows, store.rows_in_memory),
+        ),
         line(
             "segments",
             format!(
@@ -55,11 +61,17 @@ pub(super) fn stats(report: &StoreReport, hours: usize) -> String {
                 mean(store.octets_per_row)
             ),
         ),
-        line("log", format!("{} files, {}", store.log.files, size(store.log.octets))),
+        line(
+            "log",
+            format!("{} files, {}", store.log.files, size(store.log.octets)),
+        ),
     ];
     if store.aside.files > 0 {
         let FilesStatus { files, octets } = store.aside;
-        lines.push(line("aside", format!("{files} damaged files, {}", size(octets))));
+        lines.push(line(
+            "aside",
+            format!("{files} damaged files, {}", size(octets)),
+        ));
     }
     let ago = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| age(now, at));
     lines.push(line("oldest", ago(store.oldest)));
@@ -83,11 +95,17 @@ pub(super) fn stats(report: &StoreReport, hours: usize) -> String {
         lines.push(line("memory", words));
         lines.push(line(
             "compaction",
-            format!("{} segments merged, {} rows", activity.merged_segments, activity.merged_rows),
+            format!(
+                "{} segments merged, {} rows",
+                activity.merged_segments, activity.merged_rows
+            ),
         ));
         lines.push(line(
             "removed",
-            format!("{} segments, {} rows", activity.expired_segments, activity.expired_rows),
+            format!(
+                "{} segments, {} rows",
+                activity.expired_segments, activity.expired_rows
+            ),
         ));
     }
     let mut text = columns::render(&lines);
@@ -110,7 +128,9 @@ fn classes(report: &StoreReport, now: Timestamp) -> Vec<Vec<String>> {
             class.rows.to_string(),
             size(class.octets),
             mean(class.octets_per_row),
-            class.oldest.map_or_else(String::new, |oldest| age(now, oldest)),
+            class
+                .oldest
+                .map_or_else(String::new, |oldest| age(now, oldest)),
         ]
     }));
     rows
@@ -159,7 +179,9 @@ pub(super) fn compact(report: &CompactStatus) -> String {
         ),
     };
     if report.postponed > 0 {
-        text.push_str("a merge waits for memory, or failed: the log says which, and it is tried again\n");
+        text.push_str(
+            "a merge waits for memory, or failed: the log says which, and it is tried again\n",
+        );
     }
     text
 }
@@ -179,7 +201,9 @@ pub(super) fn retention(plan: &RetentionPlan) -> String {
     let head = ["RULE", "CLASS", "SEGMENTS", "ROWS", "SIZE", "NEWEST"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(plan.sums.iter().map(|sum| {
-        let newest = sum.newest.map(|newest| newest.strftime("%F %TZ").to_string());
+        let newest = sum
+            .newest
+            .map(|newest| newest.strftime("%F %TZ").to_string());
         vec![
             sum.rule.clone(),
             sum.class.clone(),
