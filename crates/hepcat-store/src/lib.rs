@@ -111,7 +111,7 @@ pub use error::{AppendError, OpenError, RowTooLarge};
 pub use hot::Appended;
 pub use inspection::Inspection;
 pub use inventory::{Files, Inventory, SegmentSummary};
-pub use memory::MemoryStats;
+pub use memory::{Held, MemoryStats};
 pub use options::{Fsync, Options, Retention};
 pub use retention::{Expired, Reason, Run};
 pub use row::{
@@ -119,8 +119,8 @@ pub use row::{
     RowBatchBuilder, RowId, Rows, SCHEMA_VERSION,
 };
 pub use search::{
-    BadCursor, BadExpression, Cancel, Cursor, Filter, Found, RowTest, Search, SearchError,
-    SearchReport, TextTest,
+    BadCursor, BadExpression, Cancel, Count, CountBy, Counted, Counts, Cursor, Filter, Found,
+    MAX_COUNTS, RowTest, Search, SearchError, SearchReport, TextTest,
 };
 pub use store::Store;
 pub use ticket::Ticket;

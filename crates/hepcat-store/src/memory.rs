@@ -212,6 +212,29 @@ impl Reservation {
     }
 }
 
+/// Octets of what a search found and somebody holds on to; given back when this is dropped. See
+/// [`Store::hold`](crate::Store::hold).
+#[derive(Debug)]
+pub struct Held(Reservation);
+
+impl Held {
+    pub(crate) fn new(memory: &Arc<Memory>) -> Self {
+        Self(memory.reservation(Use::Search, 0))
+    }
+
+    /// Takes more, or leaves it as it is and says `false`: there is no room.
+    #[must_use]
+    pub fn grow(&mut self, octets: u64) -> bool {
+        self.0.grow(octets)
+    }
+
+    /// How many octets it has.
+    #[must_use]
+    pub fn octets(&self) -> u64 {
+        self.0.octets
+    }
+}
+
 impl Drop for Reservation {
     fn drop(&mut self) {
         if self.octets == 0 {
@@ -266,6 +289,16 @@ mod tests {
         assert!(found.grow(100) && !found.grow(1));
         found.shrink_to(10);
         assert_eq!(memory.stats().search, 10);
+    }
+
+    #[test]
+    fn what_is_held_counts_as_found() {
+        let memory = Memory::new(800);
+        let mut held = Held::new(&memory);
+        assert!(held.grow(150) && !held.grow(51));
+        assert_eq!((held.octets(), memory.stats().search), (150, 150));
+        drop(held);
+        assert_eq!(memory.stats().search, 0);
     }
 
     #[test]

@@ -24,13 +24,13 @@ use crate::{
     inventory::Inventory,
     maintenance,
     manifest::{Edit, Manifest, SegmentEntry, Why},
-    memory::{Memory, MemoryStats, Use},
+    memory::{Held, Memory, MemoryStats, Use},
     options::Options,
     paths::Paths,
     recovery,
     retention::{self, Expired, Run, Trust},
     row::{RowBatchBuilder, RowId},
-    search::{self, Found, Search, SearchError},
+    search::{self, CountBy, Counts, Found, Search, SearchError},
     segment::{Opened, Segment, SegmentError},
     ticket::Ticket,
 };
@@ -410,6 +410,36 @@ impl Store {
     /// As of [`search`](Self::search).
     pub fn read(&self, ids: &[RowId]) -> Result<Found, SearchError> {
         self.search(Search::for_rows(ids))
+    }
+
+    /// Counts the rows that fit, by time and by what columns say, without handing them out. `limit` and `columns` of
+    /// the search mean nothing here; its `memory` bounds what is counted apart.
+    ///
+    /// # Errors
+    /// [`SearchError::Refused`] where memory is short. What ends it later is in the answer, beside what was counted.
+    pub fn count(&self, search: Search, by: &CountBy) -> Result<Counts, SearchError> {
+        search::count(&self.inner, search, by)
+    }
+
+    /// The earliest and the latest time that a row can have, `sent_at` or else `received_at`, in microseconds since
+    /// 1970; `None` where there are no rows.
+    #[must_use]
+    pub fn times(&self) -> Option<(i64, i64)> {
+        let view = self.inner.live.view();
+        let in_memory = view
+            .memory_batches()
+            .map(|batch| (batch.time.0, batch.time.1));
+        let in_segments = view.segments.iter().map(|segment| segment.entry.time);
+        in_memory
+            .chain(in_segments)
+            .reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
+    }
+
+    /// Room for what was found and is held on to: it counts as what searches have, of which there is a quarter of the
+    /// budget. It begins empty.
+    #[must_use]
+    pub fn hold(&self) -> Held {
+        Held::new(&self.inner.memory)
     }
 
     /// Merges what is due, now and on this thread; `maintenance` does the same by itself.

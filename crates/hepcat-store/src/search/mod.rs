@@ -3,6 +3,7 @@
 //! What can hold rows (a batch in memory, a row group) is looked at in the order of its newest row. Rows that fit are
 //! remembered by time and place only; once nothing newer can follow, their columns are read and handed out.
 
+mod count;
 mod eval;
 mod filter;
 mod gather;
@@ -21,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+pub use count::{Count, CountBy, Counted, Counts, MAX_COUNTS};
 pub use filter::{BadExpression, Filter, RowTest, TextTest};
 use plan::{Plan, Within};
 use scan::{Match, Place, ScanError, scan_group, scan_memory};
@@ -278,6 +280,8 @@ pub struct Found {
     waiting: BinaryHeap<Match>,
     /// Found, in order, and nothing newer can follow.
     ready: VecDeque<Match>,
+    /// Newest row of what was not looked at to the end.
+    front: Option<i64>,
     remaining: u64,
     chunk: usize,
     last_batch: u64,
@@ -313,6 +317,7 @@ pub(crate) fn begin(inner: &Arc<Inner>, search: Search) -> Result<Found, SearchE
         places: Vec::new(),
         waiting: BinaryHeap::new(),
         ready: VecDeque::new(),
+        front: None,
         remaining: search.limit.unwrap_or(u64::MAX),
         chunk: FIRST_CHUNK,
         last_batch: now,
@@ -325,7 +330,17 @@ pub(crate) fn begin(inner: &Arc<Inner>, search: Search) -> Result<Found, SearchE
         inner: Arc::clone(inner),
     };
     found.collect_items();
+    found.note_front();
     Ok(found)
+}
+
+/// Counts what fits.
+pub(crate) fn count(
+    inner: &Arc<Inner>,
+    search: Search,
+    by: &CountBy,
+) -> Result<Counts, SearchError> {
+    Ok(begin(inner, search)?.count(by))
 }
 
 fn columns(asked: Option<Vec<Column>>) -> Vec<Column> {
@@ -346,6 +361,9 @@ impl Iterator for Found {
             return None;
         }
         let next = self.advance();
+        if matches!(next, Some(Err(_))) {
+            self.cursor = self.rest_begins();
+        }
         if !matches!(next, Some(Ok(_))) {
             self.end();
         }
@@ -354,7 +372,8 @@ impl Iterator for Found {
 }
 
 impl Found {
-    /// Where to go on: behind the last row that was handed out.
+    /// Where to go on: behind the last row that was handed out. After an early end, behind everything that was looked
+    /// at and handed out as far as it fitted: whoever goes on from there gets on, although little fits.
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
         self.cursor
@@ -401,6 +420,28 @@ impl Found {
     fn add_place(&mut self, place: Place) -> u32 {
         self.places.push(place);
         u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    fn note_front(&mut self) {
+        self.front = self.items.peek().map(|item| item.newest);
+    }
+
+    /// Where what was not handed out begins: rows that were found and had to wait, and what was not looked at.
+    fn rest_begins(&self) -> Option<Cursor> {
+        let found = self.ready.front().max(self.waiting.peek());
+        let found = found.map(|found| Cursor {
+            received_at: found.received,
+            row_id: found.id.saturating_add(1),
+        });
+        let unseen = self.front.map(|newest| Cursor {
+            received_at: newest,
+            row_id: i64::MAX,
+        });
+        // What has rows on both sides of the cursor is not gone through from its beginning again.
+        match (found.max(unseen), self.cursor) {
+            (Some(rest), Some(cursor)) => Some(rest.min(cursor)),
+            (rest, cursor) => rest.or(cursor),
+        }
     }
 
     fn advance(&mut self) -> Option<Result<RowBatch, SearchError>> {
@@ -461,18 +502,24 @@ impl Found {
             self.unreadable(&segment, &error);
         }
         self.last_batch = self.stop.clock.monotonic();
-        if let Some(last) = matches.last() {
-            self.cursor = Some(Cursor {
-                received_at: last.received,
-                row_id: last.id,
-            });
-        }
+        let behind = matches.last().map(|last| Cursor {
+            received_at: last.received,
+            row_id: last.id,
+        });
         let Some(rows) = gathered.rows else {
+            self.cursor = behind.or(self.cursor);
             return Ok(None);
         };
+        if let Err(error) = self.account(rows.memory() as u64) {
+            // They were not handed out, and a later search may.
+            for found in matches.into_iter().rev() {
+                self.ready.push_front(found);
+            }
+            return Err(error);
+        }
+        self.cursor = behind.or(self.cursor);
         self.remaining = self.remaining.saturating_sub(rows.len() as u64);
         self.report.rows += rows.len() as u64;
-        self.account(rows.memory() as u64)?;
         Ok(Some(rows))
     }
 
@@ -500,64 +547,83 @@ impl Found {
 
     /// Looks at the newest places that were not looked at, as many as there are threads.
     fn look_further(&mut self) -> Result<(), SearchError> {
-        let mut groups = Vec::new();
-        while groups.len() < self.inner.options.search_threads
+        let places = self.next_places()?;
+        let (plan, stop) = (&self.plan, &self.stop);
+        let found = look_at(&places, |number, place| match place {
+            Place::Memory(batch) => Ok(scan_memory(batch, number, plan)),
+            Place::Group { opened, group, .. } => scan_group(opened, *group, number, plan, stop),
+        });
+        for found in self.readable(&places, found)? {
+            self.take(found)?;
+        }
+        self.note_front();
+        Ok(())
+    }
+
+    /// The newest places that were not looked at and may have rows that fit, as many as there are threads.
+    fn next_places(&mut self) -> Result<Vec<(u32, Place)>, SearchError> {
+        let mut places = Vec::new();
+        while places.len() < self.inner.options.search_threads
             && let Some(item) = self.items.pop()
         {
             self.stop.check()?;
-            match item.what {
-                What::Segment(segment) => self.open(&segment),
-                What::Place(number) => {
-                    let place = usize::try_from(number)
-                        .ok()
-                        .and_then(|at| self.places.get(at));
-                    match place.cloned() {
-                        Some(Place::Memory(batch)) => {
-                            self.take(scan_memory(&batch, number, &self.plan))?;
-                            // Memory is newest: with luck it is enough.
-                            break;
-                        }
-                        Some(Place::Group {
+            let number = match item.what {
+                What::Segment(segment) => {
+                    self.open(&segment);
+                    continue;
+                }
+                What::Place(number) => number,
+            };
+            let place = usize::try_from(number)
+                .ok()
+                .and_then(|at| self.places.get(at));
+            match place.cloned() {
+                Some(place @ Place::Memory(_)) => {
+                    places.push((number, place));
+                    // Memory is newest: with luck it is enough.
+                    break;
+                }
+                Some(Place::Group {
+                    segment,
+                    opened,
+                    group,
+                }) => match self.plan.admits_by_filter(&opened, group) {
+                    Ok(true) => {
+                        self.report.groups_read += 1;
+                        let place = Place::Group {
                             segment,
                             opened,
                             group,
-                        }) => match self.plan.admits_by_filter(&opened, group) {
-                            Ok(true) => groups.push((number, segment, opened, group)),
-                            Ok(false) => self.report.groups_skipped += 1,
-                            Err(error) => self.unreadable(&segment, &error),
-                        },
-                        None => {}
+                        };
+                        places.push((number, place));
                     }
+                    Ok(false) => self.report.groups_skipped += 1,
+                    Err(error) => self.unreadable(&segment, &error),
+                },
+                None => {}
+            }
+        }
+        Ok(places)
+    }
+
+    /// What was found in `places`, but for segments that cannot be read, which are reported.
+    fn readable<T>(
+        &mut self,
+        places: &[(u32, Place)],
+        found: Vec<Result<T, ScanError>>,
+    ) -> Result<Vec<T>, SearchError> {
+        let mut readable = Vec::with_capacity(found.len());
+        for ((_, place), found) in places.iter().zip(found) {
+            match (found, place) {
+                (Ok(found), _) => readable.push(found),
+                (Err(ScanError::Stopped(reason)), _) => return Err(reason.into()),
+                (Err(ScanError::Segment(error)), Place::Group { segment, .. }) => {
+                    self.unreadable(segment, &error);
                 }
+                (Err(ScanError::Segment(_)), Place::Memory(_)) => {}
             }
         }
-        self.report.groups_read += groups.len() as u64;
-        let (plan, stop) = (&self.plan, &self.stop);
-        let scanned: Vec<_> = match groups.as_slice() {
-            [] => Vec::new(),
-            [(number, _, opened, group)] => vec![scan_group(opened, *group, *number, plan, stop)],
-            many => std::thread::scope(|scope| {
-                let threads: Vec<_> = many
-                    .iter()
-                    .map(|(number, _, opened, group)| {
-                        scope.spawn(move || scan_group(opened, *group, *number, plan, stop))
-                    })
-                    .collect();
-                let panicked = || SegmentError::Damaged("reading it panics".into()).into();
-                threads
-                    .into_iter()
-                    .map(|thread| thread.join().unwrap_or_else(|_panic| Err(panicked())))
-                    .collect()
-            }),
-        };
-        for ((_, segment, ..), found) in groups.iter().zip(scanned) {
-            match found {
-                Ok(found) => self.take(found)?,
-                Err(ScanError::Stopped(reason)) => return Err(reason.into()),
-                Err(ScanError::Segment(error)) => self.unreadable(segment, &error),
-            }
-        }
-        Ok(())
+        Ok(readable)
     }
 
     fn open(&mut self, segment: &Arc<Segment>) {
@@ -607,7 +673,10 @@ impl Found {
     /// Keeps what this search holds within its own limit and the store's.
     fn account(&mut self, rows: u64) -> Result<(), SearchError> {
         let waiting = (self.waiting.capacity() + self.ready.capacity()) as u64 * MATCH;
-        let needed = waiting + rows;
+        self.hold(waiting + rows)
+    }
+
+    fn hold(&mut self, needed: u64) -> Result<(), SearchError> {
         if needed > self.limit {
             return Err(SearchError::Memory);
         }
@@ -622,4 +691,26 @@ impl Found {
         self.report.unreadable += 1;
         self.inner.report_unreadable(segment, error);
     }
+}
+
+/// Looks at each of these places, at all of them at the same time.
+fn look_at<T: Send>(
+    places: &[(u32, Place)],
+    look: impl Fn(u32, &Place) -> Result<T, ScanError> + Sync,
+) -> Vec<Result<T, ScanError>> {
+    if let [(number, place)] = places {
+        return vec![look(*number, place)];
+    }
+    let look = &look;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = places
+            .iter()
+            .map(|(number, place)| scope.spawn(move || look(*number, place)))
+            .collect();
+        let panicked = || SegmentError::Damaged("reading it panics".into()).into();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_panic| Err(panicked())))
+            .collect()
+    })
 }

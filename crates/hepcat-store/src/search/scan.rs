@@ -66,19 +66,9 @@ fn small(index: usize) -> u32 {
 
 /// The rows of a batch in memory that fit.
 pub(super) fn scan_memory(batch: &HotBatch, place: u32, plan: &Plan) -> Vec<Match> {
-    let columns = batch.rows.columns();
-    let mut evaluator = Evaluator::default();
-    let mut fitting = BooleanBuffer::new_set(columns.num_rows());
-    for conjunct in &plan.conjuncts {
-        if !fitting.has_true() {
-            return Vec::new();
-        }
-        fitting = &fitting & &evaluator.evaluate(&conjunct.filter, columns);
-    }
-    let stamps = Stamps::new(columns);
-    fitting
+    let stamps = Stamps::new(batch.rows.columns());
+    select_memory(batch, plan)
         .set_indices()
-        .filter(|row| plan.admits_stamp(stamps.received(*row), stamps.time(*row), stamps.id(*row)))
         .map(|row| Match {
             received: stamps.received(row),
             id: stamps.id(row),
@@ -86,6 +76,24 @@ pub(super) fn scan_memory(batch: &HotBatch, place: u32, plan: &Plan) -> Vec<Matc
             row: small(row),
         })
         .collect()
+}
+
+/// Which rows of a batch in memory fit.
+pub(super) fn select_memory(batch: &HotBatch, plan: &Plan) -> BooleanBuffer {
+    let columns = batch.rows.columns();
+    let mut evaluator = Evaluator::default();
+    let mut fitting = BooleanBuffer::new_set(columns.num_rows());
+    for conjunct in &plan.conjuncts {
+        if !fitting.has_true() {
+            return fitting;
+        }
+        fitting = &fitting & &evaluator.evaluate(&conjunct.filter, columns);
+    }
+    let stamps = Stamps::new(columns);
+    BooleanBuffer::collect_bool(columns.num_rows(), |row| {
+        fitting.value(row)
+            && plan.admits_stamp(stamps.received(row), stamps.time(row), stamps.id(row))
+    })
 }
 
 /// The rows of a row group that fit.
@@ -96,11 +104,39 @@ pub(super) fn scan_group(
     plan: &Plan,
     stop: &Stop,
 ) -> Result<Vec<Match>, ScanError> {
-    let rows = opened
+    let selected = select_group(opened, group, plan, stop)?;
+    if selected
+        .as_ref()
+        .is_some_and(|selected| !selected.has_true())
+    {
+        return Ok(Vec::new());
+    }
+    stamp(
+        opened,
+        group,
+        place,
+        selected.as_ref(),
+        rows_of(opened, group),
+    )
+}
+
+/// How many rows a row group has.
+pub(super) fn rows_of(opened: &Opened, group: usize) -> usize {
+    opened
         .row_groups()
         .get(group)
         .and_then(|group| usize::try_from(group.num_rows()).ok())
-        .unwrap_or_default();
+        .unwrap_or_default()
+}
+
+/// Which rows of a row group fit; `None` is every row.
+pub(super) fn select_group(
+    opened: &Opened,
+    group: usize,
+    plan: &Plan,
+    stop: &Stop,
+) -> Result<Option<BooleanBuffer>, ScanError> {
+    let rows = rows_of(opened, group);
     let mut selected: Option<BooleanBuffer> = None;
     if plan.admits_group(opened, group) != Within::All {
         selected = Some(within_stamps(opened, group, rows, plan, stop)?);
@@ -110,7 +146,7 @@ pub(super) fn scan_group(
             .as_ref()
             .is_some_and(|selected| !selected.has_true())
         {
-            return Ok(Vec::new());
+            break;
         }
         let mut evaluator = Evaluator::default();
         let mut verdicts = Bits::with_capacity(rows);
@@ -126,13 +162,7 @@ pub(super) fn scan_group(
         }
         selected = Some(narrow(selected.as_ref(), verdicts, rows)?);
     }
-    if selected
-        .as_ref()
-        .is_some_and(|selected| !selected.has_true())
-    {
-        return Ok(Vec::new());
-    }
-    stamp(opened, group, place, selected.as_ref(), rows)
+    Ok(selected)
 }
 
 /// Which rows of a row group have the times that were asked for.
@@ -190,7 +220,7 @@ fn stamp(
     Ok(matches)
 }
 
-fn short() -> SegmentError {
+pub(super) fn short() -> SegmentError {
     SegmentError::Damaged("a column has fewer rows than its row group".into())
 }
 
