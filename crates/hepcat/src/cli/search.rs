@@ -1,7 +1,7 @@
 //! `hepcat search`: calls and messages that a node keeps.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal as _, Write},
     process::ExitCode,
     time::Duration,
 };
@@ -17,7 +17,7 @@ use super::{NodeArgs, api::Refusal, exit};
 use crate::{
     call::CallRecord,
     query::{Query, Scope},
-    render::{Palette, Summary, columns, json_line},
+    render::{Palette, Summary, columns::Table, json_line},
 };
 
 /// Rows of one answer; more are asked for page by page.
@@ -65,6 +65,15 @@ struct Page {
     ended_by: Option<String>,
     #[serde(default)]
     unreadable: u64,
+    searched: Option<Searched>,
+}
+
+/// What the node looked through.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Searched {
+    from: Option<Timestamp>,
+    #[serde(default)]
+    by_default: bool,
 }
 
 /// Asks the node page by page and prints what it finds. Exit code 2 for a faulty query, 1 where nothing answers.
@@ -105,11 +114,11 @@ async fn find(arguments: &SearchArgs, query: &str) -> Result<(), End> {
         now.checked_sub(jiff::SignedDuration::try_from(last).ok()?)
             .ok()
     });
-    let from = arguments.from.or(since);
+    let mut from = arguments.from.or(since);
     let mut left = arguments.limit;
-    let mut is_empty = true;
+    let mut printer = Printer::new(arguments);
     let mut cursor: Option<String> = None;
-    let mut found = Vec::new();
+    let mut unreadable = 0;
     while left > 0 {
         let path = path(arguments, query, from, left.min(PAGE), cursor.as_deref());
         let page: Page = arguments
@@ -117,33 +126,60 @@ async fn find(arguments: &SearchArgs, query: &str) -> Result<(), End> {
             .ask(Method::GET, &path, None::<&()>)
             .await
             .map_err(End::Refused)?;
+        if let Some(searched) = page.searched.filter(|searched| searched.by_default)
+            && let Some(since) = searched.from
+        {
+            eprintln!(
+                "payloads are searched since {since:.0} only: `--last 1d` or `--from` says since when"
+            );
+            // Of all pages the same: between them time goes on.
+            from = Some(since);
+        }
         let rows = if arguments.messages {
             page.messages
         } else {
             page.calls
         };
         left = left.saturating_sub(rows.len() as u64);
-        is_empty &= rows.is_empty();
-        print(arguments, &rows, &mut found).map_err(End::Output)?;
-        if page.unreadable > 0 {
-            eprintln!(
-                "{} files of the store could not be read: what they hold is missing here",
-                page.unreadable
-            );
-        }
-        if let Some(why) = page.ended_by {
-            eprintln!("{why}: there may be more; a shorter time takes less");
-            break;
+        printer.print(&rows).map_err(End::Output)?;
+        unreadable = unreadable.max(page.unreadable);
+        let is_further = page.next.is_some() && page.next != cursor;
+        match page.ended_by {
+            // It took its time and got on: the next page goes on from there.
+            Some(_) if is_further => say_how_far(page.next.as_deref()),
+            Some(why) => {
+                eprintln!("{why}: there may be more; a shorter time takes less");
+                break;
+            }
+            None => {}
         }
         cursor = page.next;
         if cursor.is_none() {
             break;
         }
     }
-    if is_empty {
-        eprintln!("nothing fits");
+    if unreadable > 0 {
+        eprintln!(
+            "{unreadable} files of the store could not be read: what they hold is missing here"
+        );
     }
-    table(&found).map_err(End::Output)
+    if printer.is_empty {
+        eprintln!("nothing fits");
+    } else if left == 0 && cursor.is_some() {
+        eprintln!("there may be more: `-n NUMBER` shows as many");
+    }
+    Ok(())
+}
+
+/// Tells whoever waits at a terminal how far the search has come.
+fn say_how_far(cursor: Option<&str>) {
+    let received = cursor.and_then(|cursor| cursor.split_once('_')?.0.parse().ok());
+    let received = received.and_then(|micros| Timestamp::from_microsecond(micros).ok());
+    if let Some(received) = received
+        && io::stderr().is_terminal()
+    {
+        eprintln!("… looked back to {received:.0}");
+    }
 }
 
 fn path(
@@ -181,35 +217,51 @@ fn path(
     format!("api/v1/{what}?{}", url.query().unwrap_or_default())
 }
 
-/// Messages and JSON go out at once; calls are laid out when all are there.
-fn print(arguments: &SearchArgs, rows: &[Value], calls: &mut Vec<Vec<String>>) -> io::Result<()> {
-    let mut to = anstream::stdout().lock();
-    let (palette, zone) = (Palette::coloured(), TimeZone::system());
-    for row in rows {
-        if arguments.json {
-            json_line(row, &mut to)?;
-        } else if arguments.messages {
-            let summary = Summary::of_json(row);
-            writeln!(to, "{}", summary.line(&palette, &zone))?;
-        } else if let Ok(call) = serde_json::from_value::<CallRecord>(row.clone()) {
-            if calls.is_empty() {
-                calls.push(HEAD.map(str::to_owned).into());
-            }
-            calls.push(about(&call, &zone));
+/// Prints pages as they come.
+struct Printer<'a> {
+    arguments: &'a SearchArgs,
+    palette: Palette,
+    zone: TimeZone,
+    table: Table,
+    is_empty: bool,
+}
+
+impl<'a> Printer<'a> {
+    fn new(arguments: &'a SearchArgs) -> Self {
+        Self {
+            arguments,
+            palette: Palette::coloured(),
+            zone: TimeZone::system(),
+            table: Table::default(),
+            is_empty: true,
         }
     }
-    to.flush()
+
+    fn print(&mut self, rows: &[Value]) -> io::Result<()> {
+        let mut to = anstream::stdout().lock();
+        let mut lines = Vec::new();
+        for row in rows {
+            if self.arguments.json {
+                json_line(row, &mut to)?;
+            } else if self.arguments.messages {
+                let summary = Summary::of_json(row);
+                writeln!(to, "{}", summary.line(&self.palette, &self.zone))?;
+            } else if let Ok(call) = CallRecord::deserialize(row) {
+                if self.is_empty && lines.is_empty() {
+                    lines.push(HEAD.map(str::to_owned).into());
+                }
+                lines.push(about(&call, &self.zone));
+            }
+        }
+        self.is_empty &= rows.is_empty();
+        to.write_all(self.table.render(&lines).as_bytes())?;
+        to.flush()
+    }
 }
 
 const HEAD: [&str; 10] = [
-    "STARTED", "STATE", "FROM", "TO", "SETUP", "TALK", "CODE", "LEGS", "MESSAGES", "CALL-ID",
+    "STARTED", "STATE", "FROM", "TO", "SETUP", "DURATION", "CODE", "LEGS", "MESSAGES", "CALL-ID",
 ];
-
-fn table(rows: &[Vec<String>]) -> io::Result<()> {
-    let mut to = anstream::stdout().lock();
-    to.write_all(columns::render(rows).as_bytes())?;
-    to.flush()
-}
 
 fn about(call: &CallRecord, zone: &TimeZone) -> Vec<String> {
     let started = Timestamp::from_microsecond(call.started.as_micros())

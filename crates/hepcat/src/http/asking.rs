@@ -4,10 +4,14 @@ use std::{ops::Range, str::FromStr};
 
 use axum::http::StatusCode;
 use hepcat_store::{BadCursor, Cancel, Cursor, SearchError};
-use jiff::Timestamp;
+use jiff::{Timestamp, Zoned};
 
 use super::{problem::Problem, server::Shared};
-use crate::{search::Place, sink::store::StoreSink};
+use crate::{
+    query::{Query, Scope},
+    search::{Asked, Place, Searched},
+    sink::store::StoreSink,
+};
 
 /// Ends the search when nobody waits for it any more.
 struct CancelOnDrop(Cancel);
@@ -51,6 +55,60 @@ pub(super) async fn ask<T: Send + 'static>(
 /// A request that cannot be understood.
 pub(super) fn faulty(title: &'static str, detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "/problems/query", title, detail)
+}
+
+/// A query about messages, of those that have their time in `time`. Where it reads payloads and nothing says since when,
+/// it is about the last hour.
+///
+/// # Errors
+/// Where the query is faulty.
+pub(super) fn of_messages(q: &str, time: &Range<i64>) -> Result<Asked, Problem> {
+    let now = Zoned::now();
+    let query = Query::parse_at(Scope::Stored, q, &now)
+        .map_err(|error| faulty("query not understood", error.to_string()))?;
+    let asked = Asked::of_messages(&query).within(time);
+    Ok(asked.of_an_hour_where_payloads_are_read(now.timestamp().as_microsecond()))
+}
+
+/// A query about calls, taken apart.
+pub(super) struct OfCalls {
+    /// What is asked of calls.
+    pub(super) query: Query,
+    /// The same, as far as columns say it.
+    pub(super) asked: Asked,
+    /// What is asked of their messages, where there is something that calls do not know.
+    pub(super) messages: Option<Asked>,
+}
+
+impl OfCalls {
+    /// A query about calls that began in `time`; what it asks of messages is asked of those in `time`.
+    ///
+    /// # Errors
+    /// Where the query is faulty.
+    pub(super) fn read(q: &str, time: &Range<i64>) -> Result<Self, Problem> {
+        let now = Zoned::now();
+        let faulty = |detail: String| faulty("query not understood", detail);
+        let whole =
+            Query::parse_at(Scope::Call, q, &now).map_err(|error| faulty(error.to_string()))?;
+        let (query, of_messages) = whole
+            .split_calls()
+            .map_err(|error| faulty(error.to_string()))?;
+        let asked = Asked::of_calls(&query).within(time);
+        let messages = (of_messages != Query::everything()).then(|| {
+            let messages = Asked::of_messages(&of_messages).within(&asked.time);
+            messages.of_an_hour_where_payloads_are_read(now.timestamp().as_microsecond())
+        });
+        Ok(Self {
+            query,
+            asked,
+            messages,
+        })
+    }
+
+    /// What is looked through.
+    pub(super) fn searched(&self) -> Searched {
+        self.messages.as_ref().unwrap_or(&self.asked).searched()
+    }
 }
 
 /// The place where the page before ended.

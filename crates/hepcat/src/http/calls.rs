@@ -3,24 +3,30 @@
 use axum::{
     Json,
     extract::{Path, Query as Parameters, State},
-    http::{StatusCode, header},
+    http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use hepcat_store::Cancel;
-use jiff::{Timestamp, Zoned};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{asking, problem::Problem, server::Shared};
+use super::{
+    asking::{self, OfCalls},
+    problem::Problem,
+    server::Shared,
+};
 use crate::{
     call::{
         CallRecord, Kind,
         ladder::{Art, LaneBy, Text, Times},
     },
-    query::{Query, Scope},
     render::Contents,
-    search::{self, Asked, CallSearch, StoredMessage},
+    search::{self, CallSearch, MessagePage},
 };
+
+/// Why messages are missing in an answer that cannot say so itself.
+pub(super) const LEFT_OUT: HeaderName = HeaderName::from_static("hepcat-left-out");
 
 /// Calls on one page where nobody says how many.
 const PAGE: usize = 200;
@@ -56,58 +62,59 @@ pub(super) async fn list(
 }
 
 async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response, Problem> {
-    let query = read_query(&parameters.q)?;
-    let asked = Asked::of_calls(&query).within(&asking::range(parameters.from, parameters.to));
+    let time = asking::range(parameters.from, parameters.to);
+    let asked = OfCalls::read(&parameters.q, &time)?;
+    let searched = asked.searched();
     let search = CallSearch {
         kind: (!parameters.all).then_some(Kind::Call),
-        time: asked.time,
+        time: asked.asked.time.clone(),
         limit: parameters.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE),
         after: asking::place(parameters.cursor.as_deref())?,
         ..CallSearch::default()
     };
     let cancel = search.cancel.clone();
     let answer = asking::ask(shared, cancel, move |sink| {
-        let page = search::calls(sink, &search, asked.filter, |call| query.matches(call))?;
+        let fits = |call: &CallRecord| asked.query.matches(call);
+        let page = match &asked.messages {
+            Some(messages) => search::calls_through_messages(sink, &search, messages, fits)?,
+            None => search::calls(sink, &search, asked.asked.filter, fits)?,
+        };
         Ok(json!({
             "calls": page.calls,
             "next": page.next.map(|cursor| cursor.to_string()),
             "ended_by": page.ended_by.map(|error| error.to_string()),
             "unreadable": page.report.unreadable,
+            "searched": searched,
         }))
     });
     Ok(Json(answer.await?).into_response())
 }
 
-/// A query that calls answer themselves. What only their messages know is asked where messages are searched.
-fn read_query(text: &str) -> Result<Query, Problem> {
-    let faulty = |detail: String| asking::faulty("query not understood", detail);
-    let query = Query::parse_at(Scope::Call, text, &Zoned::now())
-        .map_err(|error| faulty(error.to_string()))?;
-    let (of_calls, of_messages) = query
-        .split_calls()
-        .map_err(|error| faulty(error.to_string()))?;
-    if of_messages == Query::everything() {
-        return Ok(of_calls);
-    }
-    let detail = format!("`{of_messages}` is known of messages: search those for it");
-    Err(faulty(detail))
-}
-
 pub(super) async fn show(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
-    match whole(&shared, name).await {
-        Ok((call, _)) => Json(call).into_response(),
+    let asked = name.clone();
+    let found = asking::ask(&shared, Cancel::default(), move |sink| {
+        search::call(sink, &asked)
+    });
+    match found.await {
+        Ok(Some(call)) => Json(call).into_response(),
+        Ok(None) => no_call(&name).into_response(),
         Err(problem) => problem.into_response(),
     }
 }
 
 pub(super) async fn messages(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
     let clock = shared.node.pipeline().topology().clock();
-    match whole(&shared, name).await {
-        Ok((_, messages)) => {
-            let messages = messages.iter();
-            let messages = messages.map(|one| one.json(clock, Contents::ALL.digest(false)));
-            Json(json!({ "messages": messages.collect::<Vec<_>>() })).into_response()
-        }
+    let answer = of_whole(&shared, name, move |_, page| {
+        let messages = page.messages.iter();
+        let messages = messages.map(|one| one.json(clock, Contents::ALL.digest(false)));
+        json!({
+            "messages": messages.collect::<Vec<_>>(),
+            "left_out": page.left_out(),
+            "unreadable": page.report.unreadable,
+        })
+    });
+    match answer.await {
+        Ok(answer) => Json(answer).into_response(),
         Err(problem) => problem.into_response(),
     }
 }
@@ -141,10 +148,12 @@ pub(super) async fn ladder(
     Path(name): Path<String>,
     Parameters(parameters): Parameters<LadderParameters>,
 ) -> Response {
-    match whole(&shared, name).await {
-        Ok((_, messages)) => {
-            Json(search::ladder(&messages, parameters.lanes.into())).into_response()
-        }
+    let answer = of_whole(&shared, name, move |_, page| {
+        let ladder = search::ladder(&page.messages, parameters.lanes.into());
+        (left_out(&page), ladder)
+    });
+    match answer.await {
+        Ok((left_out, ladder)) => (left_out, Json(ladder)).into_response(),
         Err(problem) => problem.into_response(),
     }
 }
@@ -195,32 +204,57 @@ pub(super) async fn flow(
         text = text.with_width(width.clamp(40, 1_000));
     }
     text.collapse = !parameters.every;
-    match whole(&shared, name).await {
-        Ok((_, messages)) => {
-            let drawn = search::ladder(&messages, parameters.lanes.into()).text(&text);
-            let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-            (kind, drawn).into_response()
+    let answer = of_whole(&shared, name, move |_, page| {
+        let mut drawn = search::ladder(&page.messages, parameters.lanes.into()).text(&text);
+        if let Some(why) = page.left_out() {
+            drawn.insert_str(0, &format!("older messages are left out: {why}\n\n"));
         }
+        (left_out(&page), drawn)
+    });
+    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    match answer.await {
+        Ok((left_out, drawn)) => (kind, left_out, drawn).into_response(),
         Err(problem) => problem.into_response(),
     }
 }
 
+/// A header that says why older messages are missing, where they are.
+fn left_out(page: &MessagePage) -> Option<[(HeaderName, String); 1]> {
+    Some([(LEFT_OUT, page.left_out()?)])
+}
+
 /// A call and everything that belongs to it.
-async fn whole(shared: &Shared, name: String) -> Result<(CallRecord, Vec<StoredMessage>), Problem> {
+pub(super) async fn whole(
+    shared: &Shared,
+    name: String,
+) -> Result<(CallRecord, MessagePage), Problem> {
+    of_whole(shared, name, |call, page| (call, page)).await
+}
+
+/// What `make` makes of a call and everything that belongs to it, beside the runtime: ladders take their time.
+async fn of_whole<T: Send + 'static>(
+    shared: &Shared,
+    name: String,
+    make: impl FnOnce(CallRecord, MessagePage) -> T + Send + 'static,
+) -> Result<T, Problem> {
     let asked = name.clone();
-    let found = asking::ask(shared, Cancel::default(), move |sink| {
+    let cancel = Cancel::default();
+    let of_messages = cancel.clone();
+    let found = asking::ask(shared, cancel, move |sink| {
         let Some(call) = search::call(sink, &asked)? else {
             return Ok(None);
         };
-        let messages = search::messages_of(sink.store(), &call)?;
-        Ok(Some((call, messages)))
+        let messages = search::messages_of(sink.store(), &call, of_messages)?;
+        Ok(Some(make(call, messages)))
     });
-    found.await?.ok_or_else(|| {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "/problems/no-call",
-            "no such call",
-            format!("no call that is kept has the id or a leg with the Call-ID `{name}`"),
-        )
-    })
+    found.await?.ok_or_else(|| no_call(&name))
+}
+
+fn no_call(name: &str) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "/problems/no-call",
+        "no such call",
+        format!("no call that is kept has the id or a leg with the Call-ID `{name}`"),
+    )
 }

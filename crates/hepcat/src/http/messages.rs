@@ -7,13 +7,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use hepcat_store::RowId;
-use jiff::{Timestamp, Zoned};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{asking, problem::Problem, server::Shared};
 use crate::{
-    query::{Query, Scope},
     render::Contents,
     search::{self, MessageSearch, StoredMessage},
 };
@@ -52,11 +51,11 @@ pub(super) async fn list(
 }
 
 async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response, Problem> {
-    let query = Query::parse_at(Scope::Stored, &parameters.q, &Zoned::now())
-        .map_err(|error| asking::faulty("query not understood", error.to_string()))?;
+    let time = asking::range(parameters.from, parameters.to);
+    let asked = asking::of_messages(&parameters.q, &time)?;
+    let searched = asked.searched();
     let clock = shared.node.pipeline().topology().clock();
-    let mut search = MessageSearch::new(query);
-    search.time = asking::range(parameters.from, parameters.to);
+    let mut search = MessageSearch::new(asked);
     search.limit = parameters.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
     search.after = asking::cursor(parameters.cursor.as_deref())?;
     let contents = if parameters.brief {
@@ -73,6 +72,7 @@ async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response,
             "next": page.next.map(|cursor| cursor.to_string()),
             "ended_by": page.ended_by.map(|error| error.to_string()),
             "unreadable": page.report.unreadable,
+            "searched": searched,
         }))
     });
     Ok(Json(answer.await?).into_response())

@@ -13,7 +13,7 @@ use hepcat_store::{
 };
 use jiff::SignedDuration;
 
-use super::{Place, StoredMessage};
+use super::{MessagePage, Place, StoredMessage, messages::gather};
 use crate::{
     call::{
         CallId, CallRecord, Kind, Moment, Seen,
@@ -30,6 +30,8 @@ use crate::{
 const BESIDE: SignedDuration = SignedDuration::from_hours(1);
 /// Messages of one call that are looked at.
 const MAX_MESSAGES: u64 = 20_000;
+/// Records of open calls that are made before the tracker goes on with its work.
+const AT_A_TIME: usize = 128;
 /// How long one question of several may take.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -64,6 +66,22 @@ impl Default for CallSearch {
     }
 }
 
+impl CallSearch {
+    /// Whether a call is of the kind and the time that are asked for.
+    pub(super) fn admits(&self, call: &CallRecord) -> bool {
+        let is_of_kind = self.kind.is_none_or(|kind| kind == call.kind);
+        is_of_kind && self.time.contains(&call.started.as_micros())
+    }
+
+    /// Behind which row it goes on.
+    pub(super) fn kept_after(&self) -> Option<Cursor> {
+        match self.after {
+            Some(Place::Kept(cursor)) => Some(cursor),
+            _ => None,
+        }
+    }
+}
+
 /// What was found.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -88,10 +106,7 @@ pub fn calls(
     filter: Filter,
     fits: impl Fn(&CallRecord) -> bool,
 ) -> Result<CallPage, SearchError> {
-    let is_asked = |call: &CallRecord| {
-        let is_of_kind = search.kind.is_none_or(|kind| kind == call.kind);
-        is_of_kind && search.time.contains(&call.started.as_micros()) && fits(call)
-    };
+    let is_asked = |call: &CallRecord| search.admits(call) && fits(call);
     let mut calls = Vec::new();
     let behind_open = match open_calls(sink, search, is_asked, &mut calls) {
         ControlFlow::Break(page) => return Ok(page),
@@ -99,28 +114,7 @@ pub fn calls(
     };
     // One that was closed just now may be a row already.
     let mut known: HashSet<CallId> = calls.iter().map(|call: &CallRecord| call.id).collect();
-    let mut filters = vec![
-        Filter::Class(vec![Class::Record]),
-        Filter::is(Column::Record, CALL),
-        filter,
-    ];
-    if let Some(kind) = search.kind {
-        filters.push(Filter::is(Column::TransactionType, kind.label()));
-    }
-    let superseded = sink.superseded();
-    if !superseded.is_empty() {
-        filters.push(Filter::Number(Column::RowId, superseded).negated());
-    }
-    let mut asked = Search::new(Filter::All(filters));
-    asked.time = search.time.clone();
-    asked.after = match search.after {
-        Some(Place::Kept(cursor)) => Some(cursor),
-        _ => None,
-    };
-    asked.columns = Some(vec![Column::Payload]);
-    asked.deadline = Some(search.deadline);
-    asked.cancel = search.cancel.clone();
-    let mut found = sink.store().search(asked)?;
+    let mut found = sink.store().search(closed(sink, search, filter))?;
     let (mut next, mut ended_by) = (None, None);
     'search: while let Some(rows) = found.next() {
         let rows = match rows {
@@ -159,8 +153,6 @@ fn open_calls(
     is_asked: impl Fn(&CallRecord) -> bool,
     calls: &mut Vec<CallRecord>,
 ) -> ControlFlow<CallPage, Option<Place>> {
-    /// Records that are made before the tracker goes on with its work.
-    const AT_A_TIME: usize = 128;
     let begun = Instant::now();
     let mut open = match search.after {
         Some(Place::Kept(_)) => return ControlFlow::Continue(search.after),
@@ -197,6 +189,95 @@ fn open_calls(
         return ControlFlow::Break(page);
     }
     ControlFlow::Continue(page.next)
+}
+
+/// No other row stands in the place of this one.
+pub(super) fn is_shown(sink: &StoreSink) -> Filter {
+    let superseded = sink.superseded();
+    if superseded.is_empty() {
+        return Filter::default();
+    }
+    Filter::Number(Column::RowId, superseded).negated()
+}
+
+/// A search for the rows of calls that are closed.
+pub(super) fn closed(sink: &StoreSink, search: &CallSearch, filter: Filter) -> Search {
+    let mut filters = vec![
+        Filter::Class(vec![Class::Record]),
+        Filter::is(Column::Record, CALL),
+        is_shown(sink),
+        filter,
+    ];
+    if let Some(kind) = search.kind {
+        filters.push(Filter::is(Column::TransactionType, kind.label()));
+    }
+    let mut asked = Search::new(Filter::All(filters));
+    asked.time = search.time.clone();
+    asked.after = search.kept_after();
+    asked.columns = Some(vec![Column::Payload]);
+    asked.deadline = Some(search.deadline);
+    asked.cancel = search.cancel.clone();
+    asked
+}
+
+/// What a look at all calls took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Looked {
+    pub(super) unreadable: u64,
+    pub(super) ended_by: Option<SearchError>,
+    /// Where it ended early: what was closed later than this was looked at.
+    pub(super) since: Option<i64>,
+}
+
+/// Shows `see` each call that is open.
+pub(super) fn each_open(sink: &StoreSink, mut see: impl FnMut(&CallRecord)) {
+    let open = sink.tracker().lock().open_by_start();
+    for some in open.chunks(AT_A_TIME) {
+        let calls: Vec<CallRecord> = {
+            let tracker = sink.tracker().lock();
+            let records = some.iter().filter_map(|open| tracker.record_of(open));
+            records.collect()
+        };
+        calls.iter().for_each(&mut see);
+    }
+}
+
+/// Shows `see` each call that `fits` likes, in no order; the limit of the search means nothing here.
+pub(super) fn each_call(
+    sink: &StoreSink,
+    search: &CallSearch,
+    filter: Filter,
+    fits: impl Fn(&CallRecord) -> bool,
+    mut see: impl FnMut(&CallRecord),
+) -> Result<Looked, SearchError> {
+    let mut known = HashSet::new();
+    each_open(sink, |call| {
+        known.insert(call.id);
+        if search.admits(call) && fits(call) {
+            see(call);
+        }
+    });
+    let mut looked = Looked::default();
+    let mut found = sink.store().search(closed(sink, search, filter))?;
+    for rows in &mut found {
+        match rows {
+            Ok(rows) => {
+                let calls = rows.rows();
+                for call in calls.iter().filter_map(|row| call_of(&row)) {
+                    if search.admits(&call) && known.insert(call.id) && fits(&call) {
+                        see(&call);
+                    }
+                }
+            }
+            Err(SearchError::Cancelled) => return Err(SearchError::Cancelled),
+            Err(error) => looked.ended_by = Some(error),
+        }
+    }
+    looked.unreadable = found.report().unreadable;
+    if looked.ended_by.is_some() {
+        looked.since = found.cursor().map(|cursor| cursor.received_at);
+    }
+    Ok(looked)
 }
 
 /// The call of this id, or with a leg of this Call-ID: the latest where there are several.
@@ -286,32 +367,38 @@ fn row_of(store: &Store, id: CallId) -> Result<Option<(RowId, CallRecord)>, Sear
 }
 
 /// Everything that belongs to a call, in the order of reception: messages of its legs, and what was attached to them.
+/// Where there are more than 20,000, or more than fits into memory, the first ones are left out; the answer says so.
 ///
 /// # Errors
-/// Where the search ended early.
-pub fn messages_of(store: &Store, call: &CallRecord) -> Result<Vec<StoredMessage>, SearchError> {
+/// Where the search could not begin, and where it was cancelled.
+pub fn messages_of(
+    store: &Store,
+    call: &CallRecord,
+    cancel: Cancel,
+) -> Result<MessagePage, SearchError> {
     let ids: Vec<&str> = call.legs.iter().map(|leg| &*leg.call_id).collect();
-    let one_of = |column| Filter::Text(column, TextTest::is_one_of(ids.iter().copied()));
     let mut asked = Search::new(Filter::All(vec![
         Filter::Present(Column::Record).negated(),
-        Filter::Any(vec![
-            one_of(Column::CallId),
-            one_of(Column::AttachedTo),
-            one_of(Column::CorrelationId),
-        ]),
+        belongs_to(&ids),
     ]));
     let beside = i64::try_from(BESIDE.as_micros()).unwrap_or(i64::MAX);
     asked.time = around(call.started, -beside)..around(call.last, beside);
-    asked.columns = Some(StoredMessage::COLUMNS.to_vec());
     asked.limit = Some(MAX_MESSAGES);
     asked.deadline = Some(DEADLINE);
-    let mut messages = Vec::new();
-    for rows in store.search(asked)? {
-        let rows = rows?;
-        messages.extend((rows.rows().iter()).filter_map(|row| StoredMessage::from_row(&row)));
-    }
-    messages.reverse();
-    Ok(messages)
+    asked.cancel = cancel;
+    let mut page = gather(store, asked)?;
+    page.messages.reverse();
+    Ok(page)
+}
+
+/// What is of legs with these Call-IDs, or was attached to them.
+pub(super) fn belongs_to(call_ids: &[&str]) -> Filter {
+    let one_of = |column| Filter::Text(column, TextTest::is_one_of(call_ids.iter().copied()));
+    Filter::Any(vec![
+        one_of(Column::CallId),
+        one_of(Column::AttachedTo),
+        one_of(Column::CorrelationId),
+    ])
 }
 
 /// The ladder of messages of one call.
@@ -349,10 +436,10 @@ fn around(moment: Moment, micros: i64) -> i64 {
     moment.as_micros().saturating_add(micros)
 }
 
-fn call_of(row: &Row<'_>) -> Option<CallRecord> {
+pub(super) fn call_of(row: &Row<'_>) -> Option<CallRecord> {
     serde_json::from_slice(row.payload).ok()
 }
 
-fn cursor(row: &Row<'_>) -> Cursor {
+pub(super) fn cursor(row: &Row<'_>) -> Cursor {
     Cursor::new(row.received_at, row.id())
 }

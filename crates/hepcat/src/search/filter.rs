@@ -8,6 +8,7 @@ use std::{
 
 use hepcat_store::{Class, Column, Filter, Row, RowTest, Search, TextTest};
 
+use super::Searched;
 use crate::{
     agents::ClockFault,
     query::{
@@ -17,6 +18,8 @@ use crate::{
     sink::store::class::class_of_method,
 };
 
+/// What payloads are searched of where nobody says since when, in microseconds: a whole day of them takes minutes.
+const HOUR: i64 = 3_600_000_000;
 /// Every microsecond there is.
 const ALWAYS: Range<i64> = i64::MIN..i64::MAX;
 
@@ -32,6 +35,8 @@ pub struct Asked {
     pub received: Range<i64>,
     /// Whether rows may have to be judged by their payload, which costs much more than columns do.
     pub reads_payload: bool,
+    /// Whether `time` begins where it does because nobody said where.
+    pub is_cut: bool,
 }
 
 impl Asked {
@@ -46,6 +51,7 @@ impl Asked {
             time: hull(query.expr(), &Field::Time),
             received: hull(query.expr(), &Field::Received),
             reads_payload: reads_payload(query.expr()),
+            is_cut: false,
         }
     }
 
@@ -62,6 +68,7 @@ impl Asked {
             received: ALWAYS,
             // Content is what finds are made of in any case.
             reads_payload: false,
+            is_cut: false,
         }
     }
 
@@ -76,8 +83,26 @@ impl Asked {
     pub fn since_unless_bounded(mut self, since: i64) -> Self {
         if self.is_unbounded() {
             self.time.start = since.min(self.time.end);
+            self.is_cut = true;
         }
         self
+    }
+
+    /// The same, of one hour only where it reads payloads and nothing says since when: the last one before `now`
+    /// (microseconds since 1970), or before the end that is set.
+    #[must_use]
+    pub fn of_an_hour_where_payloads_are_read(self, now: i64) -> Self {
+        if !self.reads_payload {
+            return self;
+        }
+        let end = self.time.end.min(self.received.end).min(now);
+        self.since_unless_bounded(end.saturating_sub(HOUR))
+    }
+
+    /// What it looks through, for whoever asked.
+    #[must_use]
+    pub fn searched(&self) -> Searched {
+        Searched::of(&self.time, self.is_cut)
     }
 
     /// The same, of what lies in `time` only.

@@ -1,23 +1,24 @@
 //! Searches for messages.
 
-use std::{ops::Range, time::Duration};
+use std::time::Duration;
 
 use hepcat_store::{
-    Cancel, Column, Cursor, Filter, RowId, Search, SearchError, SearchReport, Store,
+    Cancel, Column, Cursor, Filter, Held, RowId, Search, SearchError, SearchReport, Store,
 };
 
 use super::{Asked, StoredMessage};
-use crate::query::Query;
+
+/// Octets that messages of one answer may take in memory, frames and what is known of them.
+const MOST_OCTETS: u64 = 32 << 20;
+/// What a message takes beside its frame, about.
+const BESIDE_FRAME: u64 = 512;
 
 /// Which messages are asked for.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct MessageSearch {
     /// What they are like.
-    pub query: Query,
-    /// Their time in microseconds since 1970: when they were sent where that is believed, else received. The end is
-    /// not included.
-    pub time: Range<i64>,
+    pub asked: Asked,
     /// Only what was received before the message that this stands for.
     pub after: Option<Cursor>,
     /// Messages that are enough.
@@ -29,12 +30,11 @@ pub struct MessageSearch {
 }
 
 impl MessageSearch {
-    /// The newest 200 of all times that fit, within ten seconds.
+    /// The newest 200 that fit, within ten seconds.
     #[must_use]
-    pub fn new(query: Query) -> Self {
+    pub fn new(asked: Asked) -> Self {
         Self {
-            query,
-            time: i64::MIN..i64::MAX,
+            asked,
             after: None,
             limit: 200,
             deadline: Duration::from_secs(10),
@@ -43,8 +43,8 @@ impl MessageSearch {
     }
 }
 
-/// What was found.
-#[derive(Debug, Clone)]
+/// What was found. It counts as memory of the store as long as it is there.
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct MessagePage {
     /// The messages, those received last first.
@@ -55,39 +55,80 @@ pub struct MessagePage {
     pub report: SearchReport,
     /// Why it ended before everything was looked at, other than that it found enough.
     pub ended_by: Option<SearchError>,
+    _held: Held,
 }
 
-/// Looks for messages. What was found before an end by time or memory is given all the same.
+impl MessagePage {
+    /// Why there may be more than these, in words; `None` where these are all.
+    #[must_use]
+    pub fn left_out(&self) -> Option<String> {
+        match (self.ended_by, self.next) {
+            (Some(error), _) => Some(error.to_string()),
+            (None, Some(_)) => Some(format!("there are more than {}", self.messages.len())),
+            (None, None) => None,
+        }
+    }
+}
+
+/// Looks for messages. What was found before an end by time or memory is given all the same: 32 MiB at most.
 ///
 /// # Errors
 /// Where the search could not begin, and where it was cancelled.
 pub fn messages(store: &Store, search: &MessageSearch) -> Result<MessagePage, SearchError> {
-    let mut asked = Asked::of_messages(&search.query)
-        .within(&search.time)
-        .search();
+    let mut asked = search.asked.clone().search();
     asked.after = search.after;
     asked.limit = Some(search.limit);
-    asked.columns = Some(StoredMessage::COLUMNS.to_vec());
     asked.deadline = Some(search.deadline);
     asked.cancel = search.cancel.clone();
+    gather(store, asked)
+}
+
+/// The messages that a search finds, the newest first.
+pub(super) fn gather(store: &Store, mut asked: Search) -> Result<MessagePage, SearchError> {
+    asked.columns = Some(StoredMessage::COLUMNS.to_vec());
+    let (limit, after) = (asked.limit.unwrap_or(u64::MAX), asked.after);
     let mut found = store.search(asked)?;
-    let mut messages = Vec::new();
+    let mut held = store.hold();
+    let (mut messages, mut last) = (Vec::new(), after);
     let mut ended_by = None;
-    for rows in &mut found {
-        match rows {
-            Ok(rows) => messages
-                .extend((rows.rows().iter()).filter_map(|row| StoredMessage::from_row(&row))),
+    'search: for rows in &mut found {
+        let rows = match rows {
+            Ok(rows) => rows,
             Err(SearchError::Cancelled) => return Err(SearchError::Cancelled),
-            Err(error) => ended_by = Some(error),
+            Err(error) => {
+                ended_by = Some(error);
+                break;
+            }
+        };
+        for row in rows.rows().iter() {
+            if let Some(message) = StoredMessage::from_row(&row) {
+                let octets = message.frame().len() as u64 + BESIDE_FRAME;
+                // A single one is given however large it is.
+                if held.octets() + octets > MOST_OCTETS && !messages.is_empty() {
+                    ended_by = Some(SearchError::Memory);
+                } else if !held.grow(octets) {
+                    ended_by = Some(SearchError::Refused);
+                }
+                if ended_by.is_some() {
+                    break 'search;
+                }
+                messages.push(message);
+            }
+            last = Some(Cursor::new(row.received_at, row.id()));
         }
     }
     let report = found.report();
-    let is_whole = report.rows < search.limit && ended_by.is_none();
+    let next = match ended_by {
+        Some(SearchError::Memory | SearchError::Refused) => last,
+        Some(_) => found.cursor(),
+        None => found.cursor().filter(|_| report.rows >= limit),
+    };
     Ok(MessagePage {
-        next: found.cursor().filter(|_| !is_whole),
         messages,
+        next,
         report,
         ended_by,
+        _held: held,
     })
 }
 

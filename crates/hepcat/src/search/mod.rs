@@ -6,6 +6,8 @@ mod message;
 mod messages;
 mod place;
 mod registrations;
+mod searched;
+mod through_messages;
 
 pub use calls::{CallPage, CallSearch, call, calls, closed_call, ladder, messages_of, open_call};
 pub use filter::Asked;
@@ -13,3 +15,5 @@ pub use message::StoredMessage;
 pub use messages::{MessagePage, MessageSearch, message, messages};
 pub use place::Place;
 pub use registrations::{RegistrationPage, RegistrationSearch, registrations};
+pub use searched::Searched;
+pub use through_messages::calls_through_messages;

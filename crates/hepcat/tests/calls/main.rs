@@ -9,4 +9,5 @@ mod queries;
 mod registrations;
 mod scenes;
 mod states;
+mod through_messages;
 mod whole;
