@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -67,6 +67,16 @@ impl NodeArgs {
         let answer = self.granted(request).await?;
         let read = answer.text().await;
         Ok(read.context("the answer is none of a hepcat node")?)
+    }
+
+    /// Asks for `path`, and gives the answer when it begins: it may go on for as long as it gets on.
+    ///
+    /// # Errors
+    /// What the node refuses, or that it does not answer.
+    pub(super) async fn ask_stream(&self, path: &str) -> Result<Response, Refusal> {
+        let request = self.request(Method::GET, path)?;
+        let answer = tokio::time::timeout(PATIENCE, self.granted(request)).await;
+        answer.map_err(|_late| anyhow!("{} accepts but does not answer", self.node))?
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Refusal> {

@@ -10,6 +10,7 @@ mod demo;
 mod destinations;
 mod doctor;
 mod exit;
+mod export;
 mod flow;
 mod node;
 mod route;
@@ -64,6 +65,8 @@ enum Command {
     Destinations(destinations::DestinationsArgs),
     /// Explains what is wrong with a running node.
     Doctor(doctor::DoctorArgs),
+    /// Writes a call, or messages that fit a query, as a pcapng, text or JSON file.
+    Export(export::ExportArgs),
     /// Draws the ladder of a call that a running node keeps.
     Flow(flow::FlowArgs),
     /// Finds calls and messages that a running node keeps.
@@ -104,6 +107,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Run(run) => wait_for(run::run(run)),
         Command::Destinations(destinations) => wait_for(destinations::run(destinations)),
         Command::Doctor(doctor) => wait_for(doctor::run(doctor)),
+        Command::Export(export) => wait_for(export::run(export)),
         Command::Flow(flow) => wait_for(flow::run(flow)),
         Command::Search(search) => wait_for(search::run(search)),
         Command::Send(send) => wait_for(send::run(*send)),

@@ -53,10 +53,12 @@ impl Format {
         }
     }
 
-    /// The format with this name.
+    /// The format with this name, or whose files end so: `jsonl` is `json`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|format| format.name() == name || format.extension() == name)
     }
 
     /// How files of it end, without the dot.
@@ -91,14 +93,32 @@ pub fn write<'a>(
     clock: ClockBounds,
     to: &mut impl Write,
 ) -> io::Result<Report> {
+    write_part(messages, format, clock, None, to)
+}
+
+/// The same of messages that are not all that were asked for: the file says `left_out`, which is why. In the head of a
+/// pcapng file, in the first line of text, in the last object of JSON.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_part<'a>(
+    messages: impl IntoIterator<Item = &'a StoredMessage>,
+    format: Format,
+    clock: ClockBounds,
+    left_out: Option<&str>,
+    to: &mut impl Write,
+) -> io::Result<Report> {
     let messages = in_order(messages, clock);
     let mut report = Report {
         messages: messages.len() as u64,
         ..Report::default()
     };
     match format {
-        Format::Pcapng => pcapng::write(&messages, to, &mut report)?,
+        Format::Pcapng => pcapng::write(&messages, left_out, to, &mut report)?,
         Format::Text => {
+            if let Some(why) = left_out {
+                writeln!(to, "# older messages are left out: {why}\n")?;
+            }
             for timed in &messages {
                 text::write(timed, to)?;
             }
@@ -106,6 +126,9 @@ pub fn write<'a>(
         Format::Json => {
             for timed in &messages {
                 json_line(&timed.message.json(clock, Contents::ALL), to)?;
+            }
+            if let Some(why) = left_out {
+                json_line(&serde_json::json!({ "left_out": why }), to)?;
             }
         }
     }

@@ -7,6 +7,7 @@
 mod agents;
 mod asking;
 mod calls;
+mod export;
 mod guard;
 mod health;
 mod links;

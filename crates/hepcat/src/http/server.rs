@@ -15,7 +15,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::timeout::TimeoutLayer;
 
 use super::{
-    agents, calls, guard, health, links, live, messages, page, registrations, status, store, traces,
+    agents, calls, export, guard, health, links, live, messages, page, registrations, status,
+    store, traces,
 };
 use crate::{
     config::{self, Secret},
@@ -171,6 +172,7 @@ fn page_routes(shared: Shared) -> Router {
         .route("/api/v1/store/check", post(store::check))
         .route("/api/v1/store/compact", post(store::compact))
         .route("/api/v1/messages", get(messages::list))
+        .route("/api/v1/messages/export", get(export::messages))
         .route("/api/v1/messages/{id}", get(messages::show))
         .route("/api/v1/messages/{id}/frame", get(messages::frame))
         .route("/api/v1/registrations", get(registrations::list))
@@ -181,6 +183,7 @@ fn page_routes(shared: Shared) -> Router {
         .route("/api/v1/calls/{call}/messages", get(calls::messages))
         .route("/api/v1/calls/{call}/ladder", get(calls::ladder))
         .route("/api/v1/calls/{call}/flow", get(calls::flow))
+        .route("/api/v1/calls/{call}/export", get(export::call))
         .merge(bounded)
         .layer(middleware::from_fn(guard::same_origin))
         .layer(middleware::from_fn(guard::loopback_host))

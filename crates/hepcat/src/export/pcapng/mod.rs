@@ -9,7 +9,10 @@ mod packets;
 mod sctp;
 mod streams;
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use super::{Report, order::Timed};
 
@@ -22,16 +25,21 @@ use streams::Streams;
 const REMARK: &str = "Written from HEP by hepcat. Payloads, addresses, ports and times are those that capture agents \
     reported; IP, UDP, TCP and SCTP headers are written anew, sequence numbers are ours.";
 
-/// Writes a file with all messages in it.
+/// Writes a file with all messages in it. Where these are not all there are, its head says why.
 pub(super) fn write(
     messages: &[Timed<'_>],
+    left_out: Option<&str>,
     to: &mut impl Write,
     report: &mut Report,
 ) -> io::Result<()> {
     let parcels: Vec<_> = messages.iter().map(|m| Parcel::of(m.message)).collect();
     let endings = framing::endings(&parcels);
     let interfaces = Interfaces::of(messages.iter().map(|timed| timed.message));
-    to.write_all(&blocks::section(REMARK)?)?;
+    let remark = match left_out {
+        Some(why) => Cow::Owned(format!("{REMARK} Older messages are left out: {why}.")),
+        None => Cow::Borrowed(REMARK),
+    };
+    to.write_all(&blocks::section(&remark)?)?;
     for (name, description) in interfaces.list() {
         let interface = InterfaceDescription { name, description };
         to.write_all(&interface.block()?)?;
