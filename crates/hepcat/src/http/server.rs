@@ -15,8 +15,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::timeout::TimeoutLayer;
 
 use super::{
-    agents, calls, export, guard, health, links, live, messages, page, registrations, status,
-    store, traces,
+    agents, calls, export, facets, guard, health, histogram, links, live, messages, page,
+    registrations, status, store, traces,
 };
 use crate::{
     config::{self, Secret},
@@ -184,6 +184,8 @@ fn page_routes(shared: Shared) -> Router {
         .route("/api/v1/calls/{call}/ladder", get(calls::ladder))
         .route("/api/v1/calls/{call}/flow", get(calls::flow))
         .route("/api/v1/calls/{call}/export", get(export::call))
+        .route("/api/v1/histogram", get(histogram::show))
+        .route("/api/v1/facets", get(facets::show))
         .merge(bounded)
         .layer(middleware::from_fn(guard::same_origin))
         .layer(middleware::from_fn(guard::loopback_host))

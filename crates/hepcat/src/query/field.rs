@@ -309,6 +309,6 @@ pub(super) fn protocol_type(name: &str) -> Option<i64> {
 }
 
 /// What a query calls protocol type `number`.
-pub(super) fn protocol_type_name(number: i64) -> Option<&'static str> {
+pub(crate) fn protocol_type_name(number: i64) -> Option<&'static str> {
     ProtocolType(u8::try_from(number).ok()?).name()
 }

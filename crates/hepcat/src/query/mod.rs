@@ -43,8 +43,8 @@ use jiff::Zoned;
 
 pub use ast::{Endpoint, Expr, Glob, Interval, Network, Pattern, Piece, Test};
 pub use error::{Found, Problem, QueryError};
-pub(crate) use field::UNPARSABLE;
 pub use field::{Field, FieldEntry, HEADER_SUMMARY, Kind, Needs, Scope};
+pub(crate) use field::{UNPARSABLE, protocol_type_name};
 pub use fields::FIELDS;
 pub(crate) use matcher::{Matcher, Node};
 pub use subject::{Subject, Value};

@@ -1,7 +1,9 @@
-//! Asking the store: what it keeps as rows, given back as messages and calls.
+//! Asking the store: what it keeps as rows, given back as messages and calls, or counted.
 
 mod calls;
+mod facets;
 mod filter;
+mod histogram;
 mod message;
 mod messages;
 mod place;
@@ -10,7 +12,9 @@ mod searched;
 mod through_messages;
 
 pub use calls::{CallPage, CallSearch, call, calls, closed_call, ladder, messages_of, open_call};
+pub use facets::{Facet, FacetOf, FacetSearch, FacetValue, UnknownFacet, facet};
 pub use filter::Asked;
+pub use histogram::{Bucket, Histogram, HistogramSearch, Outcomes, TooManyBuckets, histogram};
 pub use message::StoredMessage;
 pub use messages::{MessagePage, MessageSearch, message, messages};
 pub use place::Place;
