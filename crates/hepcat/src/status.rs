@@ -13,6 +13,7 @@ use std::{
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use script::{CounterStatus, ScriptStatus};
 pub use store::{
@@ -33,15 +34,17 @@ use crate::{
 pub type ByReason = BTreeMap<String, u64>;
 
 /// The node at one moment.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Its configured name.
     pub node: String,
     /// Version of the program.
     pub version: String,
     /// When the process started to serve.
+    #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
     /// When this was read.
+    #[schema(value_type = String, format = DateTime)]
     pub read_at: Timestamp,
     /// Whether it takes frames in: false while starting and draining.
     pub ready: bool,
@@ -73,7 +76,7 @@ pub struct Status {
 }
 
 /// Where things are kept that a restart must not forget.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct StateStatus {
     /// The data directory; `None` where what is decided at run time ends with the process.
     pub data_dir: Option<String>,
@@ -82,7 +85,7 @@ pub struct StateStatus {
 }
 
 /// The node's side of the ledger.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct LedgerStatus {
     /// Frames received and what was decided about them.
     #[serde(flatten)]
@@ -94,15 +97,17 @@ pub struct LedgerStatus {
 }
 
 /// `received = refused{reason} + skipped{reason} + routed`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct IntakeStatus {
     /// Frames that arrived.
     pub received: u64,
     /// Frames handed to sinks.
     pub routed: u64,
     /// Frames refused, by reason.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub refused: ByReason,
     /// Frames skipped, by whose decision.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub skipped: ByReason,
 }
 
@@ -124,25 +129,29 @@ impl From<&Intake> for IntakeStatus {
 }
 
 /// A listener and what it saw.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ListenerStatus {
     /// Its configured name.
     pub name: String,
     /// `udp`, `tcp` or `tls`.
     pub transport: String,
     /// Where it is bound.
+    #[schema(value_type = String)]
     pub address: SocketAddr,
     /// Its side of the ledger.
     pub ledger: IntakeStatus,
     /// Frames by HEP version.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub versions: ByReason,
     /// Octets read.
     pub octets: u64,
     /// Keep-alives and probes.
     pub keep_alives: u64,
     /// Frames that did not decode, by reason.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub decode_errors: ByReason,
     /// Defects that were tolerated, by reason.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub defects: ByReason,
     /// Set for UDP.
     pub datagrams: Option<DatagramStatus>,
@@ -151,7 +160,7 @@ pub struct ListenerStatus {
 }
 
 /// What only a datagram socket has.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DatagramStatus {
     /// Datagrams that the kernel dropped because the receive buffer was full.
     pub kernel_drops: u64,
@@ -164,24 +173,27 @@ pub struct DatagramStatus {
 }
 
 /// What only a stream listener has.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ConnectionStatus {
     /// Connections open now.
     pub open: u64,
     /// Connections accepted since start.
     pub accepted: u64,
     /// Connections refused, by reason.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub refused: ByReason,
     /// Connections closed, by reason.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub closed: ByReason,
     /// TLS handshakes that failed, by reason.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub handshakes_failed: ByReason,
     /// Frames of which only a part arrived before the end of a connection.
     pub truncated: u64,
 }
 
 /// A sink and its half of the ledger.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct SinkStatus {
     /// Name of the destination, `tail` or `store`.
     pub name: String,
@@ -200,6 +212,7 @@ pub struct SinkStatus {
     /// Frames on disk.
     pub spooled: u64,
     /// Frames given up, by reason.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub dropped: ByReason,
     /// What the two sides differ by: 0.
     pub unaccounted: u64,
@@ -232,7 +245,7 @@ impl SinkStatus {
 }
 
 /// How a destination is doing.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DestinationStatus {
     /// `udp`, `tcp` or `tls`.
     pub transport: String,
@@ -243,6 +256,7 @@ pub struct DestinationStatus {
     /// State of its connection, in one word.
     pub state: String,
     /// Since when.
+    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
     /// Whether groups that can choose give it messages: it is up, takes frames, and its breaker is closed.
     pub available: bool,
@@ -253,6 +267,7 @@ pub struct DestinationStatus {
     /// Times that the breaker opened since start.
     pub breaker_opened: u64,
     /// Address of the peer, while connected.
+    #[schema(value_type = Option<String>)]
     pub peer: Option<SocketAddr>,
     /// What went wrong last, in words.
     pub last_error: Option<String>,
@@ -271,7 +286,7 @@ pub struct DestinationStatus {
 }
 
 /// What a destination's spool does. The frames in it are `spooled` in the sink's ledger.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct SpoolStatus {
     /// Whether it is open: until then what it holds is not known.
     pub open: bool,
@@ -282,6 +297,7 @@ pub struct SpoolStatus {
     /// How many files there are.
     pub files: u64,
     /// When the oldest of them was begun.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub oldest: Option<Timestamp>,
     /// Frames written to disk since start.
     pub written: u64,
@@ -300,7 +316,7 @@ pub struct SpoolStatus {
 }
 
 /// A group and whom it gave what.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct GroupStatus {
     /// Its configured name.
     pub name: String,
@@ -315,7 +331,7 @@ pub struct GroupStatus {
 }
 
 /// A destination as member of a group.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct MemberStatus {
     /// Name of the destination.
     pub name: String,
@@ -326,7 +342,7 @@ pub struct MemberStatus {
 }
 
 /// An agent and what it sent.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct AgentStatus {
     /// Peer address; `other` for all agents beyond the limit together.
     pub agent: String,
@@ -342,6 +358,7 @@ pub struct AgentStatus {
     /// Transport of its latest frame.
     pub transport: String,
     /// HEP versions it has used.
+    #[schema(value_type = Vec<u32>)]
     pub versions: Vec<u8>,
     /// Node names that it gave itself, the latest last.
     pub node_names: Vec<String>,
@@ -350,6 +367,7 @@ pub struct AgentStatus {
     /// Its side of the ledger.
     pub ledger: IntakeStatus,
     /// What did not decode, by reason: frames, and octets of streams that are none.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub unparsable: ByReason,
     /// Octets of all its frames.
     pub octets: u64,
@@ -364,13 +382,15 @@ pub struct AgentStatus {
     /// Octets of them.
     pub octets_ever: u64,
     /// Arrival of its first frame, in this run or one before that is remembered.
+    #[schema(value_type = String, format = DateTime)]
     pub first_seen: Timestamp,
     /// Arrival of its latest frame.
+    #[schema(value_type = String, format = DateTime)]
     pub last_seen: Timestamp,
 }
 
 /// The clock of an agent, as its messages tell it.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct ClockStatus {
     /// Microseconds by which it is ahead of ours, negative where it is behind; the median over the latest seconds of
     /// the least delayed message of each. `None` where no message carried a time.
@@ -402,7 +422,7 @@ impl ClockStatus {
 }
 
 /// Destinations and groups: what `/api/v1/destinations` serves.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DestinationListing {
     /// Every destination, by name; one that a reload removed stays with what it had counted.
     pub destinations: Vec<SinkStatus>,
@@ -411,7 +431,7 @@ pub struct DestinationListing {
 }
 
 /// The ledger whole: what `/api/v1/ledger` serves.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct LedgerListing {
     /// The sum over listeners, and what it leaves open.
     pub ledger: LedgerStatus,
@@ -422,7 +442,7 @@ pub struct LedgerListing {
 }
 
 /// A listener's side of the ledger.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ListenerLedger {
     /// Name of the listener.
     pub name: String,
@@ -456,16 +476,17 @@ impl From<Status> for LedgerListing {
 }
 
 /// What an operator said about an address.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DecisionStatus {
     /// The address.
+    #[schema(value_type = String)]
     pub address: IpAddr,
     /// `accepted` or `refused`.
     pub decision: String,
 }
 
 /// Agents and decisions: what `/api/v1/agents` serves.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct AgentListing {
     /// By address and capture agent ID.
     pub agents: Vec<AgentStatus>,

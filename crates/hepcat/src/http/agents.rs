@@ -10,8 +10,13 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::IntoParams;
 
-use super::{problem::Problem, server::Shared};
+use super::{
+    openapi::{Ambiguous, BadRequest, NotFound, NotKept},
+    problem::Problem,
+    server::Shared,
+};
 use crate::{
     agents::Decision,
     node::UnknownAgent,
@@ -21,7 +26,8 @@ use crate::{
     status::{AgentListing, AgentStatus},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListParameters {
     /// Which agents, in the query language: `agent`, `capture_id`, `listener`, `node` and `version` say something of
     /// one.
@@ -32,6 +38,16 @@ pub(super) struct ListParameters {
     state: String,
 }
 
+/// Who sends, and what was decided about whom.
+#[utoipa::path(
+    get,
+    path = "/api/v1/agents",
+    params(ListParameters),
+    responses(
+        (status = 200, description = "Agents and decisions", body = AgentListing),
+        BadRequest,
+    ),
+)]
 pub(super) async fn list(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<ListParameters>,
@@ -66,6 +82,17 @@ fn order(agent: &AgentStatus) -> (bool, Option<IpAddr>, Option<u32>) {
     (address.is_none(), address, agent.capture_id)
 }
 
+/// Everything about the agents of one address.
+#[utoipa::path(
+    get,
+    path = "/api/v1/agents/{agent}",
+    params(("agent" = String, Path, description = "Address, or a node name or certificate subject that only one address has")),
+    responses(
+        (status = 200, description = "Its rows, what was decided, and what quarantine keeps of it", body = Object),
+        NotFound,
+        Ambiguous,
+    ),
+)]
 pub(super) async fn show(State(shared): State<Shared>, Path(agent): Path<String>) -> Response {
     let address = match shared.node.find_agent(&agent) {
         Ok(address) => address,
@@ -103,14 +130,50 @@ pub(super) async fn show(State(shared): State<Shared>, Path(agent): Path<String>
     .into_response()
 }
 
+/// Lets an address send, now and after a restart.
+#[utoipa::path(
+    post,
+    path = "/api/v1/agents/{agent}/accept",
+    params(("agent" = String, Path, description = "Address, or a node name or certificate subject that only one address has")),
+    responses(
+        (status = 200, description = "The address, and what is decided about it now", body = Object),
+        NotFound,
+        Ambiguous,
+        NotKept,
+    ),
+)]
 pub(super) async fn accept(shared: State<Shared>, agent: Path<String>) -> Response {
     decide(shared, agent, Some(Decision::Accepted)).await
 }
 
+/// Refuses what an address sends, now and after a restart.
+#[utoipa::path(
+    post,
+    path = "/api/v1/agents/{agent}/refuse",
+    params(("agent" = String, Path, description = "Address, or a node name or certificate subject that only one address has")),
+    responses(
+        (status = 200, description = "The address, and what is decided about it now", body = Object),
+        NotFound,
+        Ambiguous,
+        NotKept,
+    ),
+)]
 pub(super) async fn refuse(shared: State<Shared>, agent: Path<String>) -> Response {
     decide(shared, agent, Some(Decision::Refused)).await
 }
 
+/// Takes a decision back.
+#[utoipa::path(
+    post,
+    path = "/api/v1/agents/{agent}/forget",
+    params(("agent" = String, Path, description = "Address, or a node name or certificate subject that only one address has")),
+    responses(
+        (status = 200, description = "The address, and what is decided about it now", body = Object),
+        NotFound,
+        Ambiguous,
+        NotKept,
+    ),
+)]
 pub(super) async fn forget(shared: State<Shared>, agent: Path<String>) -> Response {
     decide(shared, agent, None).await
 }

@@ -10,9 +10,13 @@ use hepcat_store::Cancel;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     asking::{self, OfCalls},
+    openapi::{
+        BadRequest, Call, CallPage, Ladder, MessageList, NotFound, SearchEnded, SearchTooLong,
+    },
     problem::Problem,
     server::Shared,
 };
@@ -33,14 +37,17 @@ const PAGE: usize = 200;
 /// Calls on one page at most; what follows has a cursor.
 const LARGEST_PAGE: usize = 10_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct SearchParameters {
     /// Which calls, in the query language.
     #[serde(default)]
     q: String,
     /// Only what began then or later (RFC 3339).
+    #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
     /// Only what began before.
+    #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
     /// Registrations, subscriptions, messages and OPTIONS as well.
     #[serde(default)]
@@ -51,6 +58,18 @@ pub(super) struct SearchParameters {
     cursor: Option<String>,
 }
 
+/// Calls that fit, page by page.
+#[utoipa::path(
+    get,
+    path = "/api/v1/calls",
+    params(SearchParameters),
+    responses(
+        (status = 200, description = "A page of calls, those that are open first", body = CallPage),
+        BadRequest,
+        SearchTooLong,
+        SearchEnded,
+    ),
+)]
 pub(super) async fn list(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<SearchParameters>,
@@ -90,6 +109,18 @@ async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response,
     Ok(Json(answer.await?).into_response())
 }
 
+/// One call.
+#[utoipa::path(
+    get,
+    path = "/api/v1/calls/{call}",
+    params(("call" = String, Path, description = "Id of a call, or a Call-ID of one of its legs")),
+    responses(
+        (status = 200, description = "The call", body = Call),
+        NotFound,
+        SearchTooLong,
+        SearchEnded,
+    ),
+)]
 pub(super) async fn show(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
     let asked = name.clone();
     let found = asking::ask(&shared, Cancel::default(), move |sink| {
@@ -102,6 +133,18 @@ pub(super) async fn show(State(shared): State<Shared>, Path(name): Path<String>)
     }
 }
 
+/// Everything that belongs to a call.
+#[utoipa::path(
+    get,
+    path = "/api/v1/calls/{call}/messages",
+    params(("call" = String, Path, description = "Id of a call, or a Call-ID of one of its legs")),
+    responses(
+        (status = 200, description = "In the order of reception", body = MessageList),
+        NotFound,
+        SearchTooLong,
+        SearchEnded,
+    ),
+)]
 pub(super) async fn messages(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
     let clock = shared.node.pipeline().topology().clock();
     let answer = of_whole(&shared, name, move |_, page| {
@@ -120,7 +163,7 @@ pub(super) async fn messages(State(shared): State<Shared>, Path(name): Path<Stri
 }
 
 /// What makes a column of the ladder.
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Lanes {
     #[default]
@@ -137,12 +180,27 @@ impl From<Lanes> for LaneBy {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct LadderParameters {
+    /// What makes a column.
     #[serde(default)]
+    #[param(inline)]
     lanes: Lanes,
 }
 
+/// A call in causal order.
+#[utoipa::path(
+    get,
+    path = "/api/v1/calls/{call}/ladder",
+    params(("call" = String, Path, description = "Id of a call, or a Call-ID of one of its legs"), LadderParameters),
+    responses(
+        (status = 200, description = "The ladder", body = Ladder),
+        NotFound,
+        SearchTooLong,
+        SearchEnded,
+    ),
+)]
 pub(super) async fn ladder(
     State(shared): State<Shared>,
     Path(name): Path<String>,
@@ -158,7 +216,7 @@ pub(super) async fn ladder(
     }
 }
 
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum ShownTimes {
     #[default]
@@ -167,16 +225,21 @@ enum ShownTimes {
     Delta,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct FlowParameters {
+    /// What makes a column.
     #[serde(default)]
+    #[param(inline)]
     lanes: Lanes,
     /// Columns of the terminal.
     width: Option<usize>,
     /// Lines of `-` and `|` instead of box drawing.
     #[serde(default)]
     ascii: bool,
+    /// Which times stand beside the arrows.
     #[serde(default)]
+    #[param(inline)]
     times: ShownTimes,
     /// Each transmission of a message, also the second.
     #[serde(default)]
@@ -184,6 +247,17 @@ pub(super) struct FlowParameters {
 }
 
 /// The ladder for a terminal.
+#[utoipa::path(
+    get,
+    path = "/api/v1/calls/{call}/flow",
+    params(("call" = String, Path, description = "Id of a call, or a Call-ID of one of its legs"), FlowParameters),
+    responses(
+        (status = 200, description = "Lines of text", body = String, content_type = "text/plain"),
+        NotFound,
+        SearchTooLong,
+        SearchEnded,
+    ),
+)]
 pub(super) async fn flow(
     State(shared): State<Shared>,
     Path(name): Path<String>,

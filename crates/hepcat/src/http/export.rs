@@ -14,8 +14,14 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+use utoipa::IntoParams;
 
-use super::{asking, calls, problem::Problem, server::Shared};
+use super::{
+    asking, calls,
+    openapi::{BadRequest, NotFound, SearchEnded, SearchTooLong},
+    problem::Problem,
+    server::Shared,
+};
 use crate::{
     agents::ClockBounds,
     export::{self, Format},
@@ -37,13 +43,27 @@ const UNREADABLE: HeaderName = HeaderName::from_static("hepcat-unreadable");
 /// Since when messages were searched, where nobody said.
 const SEARCHED_FROM: HeaderName = HeaderName::from_static("hepcat-searched-from");
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct CallParameters {
     /// What kind of file: `pcapng` where nobody says.
     #[serde(default)]
     format: String,
 }
 
+/// A call as a file.
+#[utoipa::path(
+    get,
+    path = "/api/v1/calls/{call}/export",
+    params(("call" = String, Path, description = "Id of a call, or a Call-ID of one of its legs"), CallParameters),
+    responses(
+        (status = 200, description = "The file: pcapng, text or JSON lines", body = Vec<u8>, content_type = "application/octet-stream"),
+        BadRequest,
+        NotFound,
+        SearchTooLong,
+        SearchEnded,
+    ),
+)]
 pub(super) async fn call(
     State(shared): State<Shared>,
     Path(name): Path<String>,
@@ -64,14 +84,17 @@ async fn of_call(
     Ok(answer(shared, page, None, format, &file))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct MessagesParameters {
     /// Which messages, in the query language; all of them when absent.
     #[serde(default)]
     q: String,
     /// Only what has this time or a later one (RFC 3339).
+    #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
     /// Only what is earlier than this.
+    #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
     /// What kind of file: `pcapng` where nobody says.
     #[serde(default)]
@@ -82,6 +105,18 @@ pub(super) struct MessagesParameters {
     cursor: Option<String>,
 }
 
+/// Messages that fit as a file.
+#[utoipa::path(
+    get,
+    path = "/api/v1/messages/export",
+    params(MessagesParameters),
+    responses(
+        (status = 200, description = "The file: pcapng, text or JSON lines", body = Vec<u8>, content_type = "application/octet-stream"),
+        BadRequest,
+        SearchTooLong,
+        SearchEnded,
+    ),
+)]
 pub(super) async fn messages(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<MessagesParameters>,

@@ -7,9 +7,11 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     asking::{self, OfCalls},
+    openapi::{BadRequest, Facets, SearchEnded, SearchTooLong},
     problem::Problem,
     server::Shared,
 };
@@ -22,7 +24,8 @@ use crate::{
 /// Values at most.
 const MOST: usize = 1_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct FacetParameters {
     /// Whose values.
     field: String,
@@ -30,25 +33,40 @@ pub(super) struct FacetParameters {
     #[serde(default)]
     q: String,
     /// Only what has this time or a later one (RFC 3339).
+    #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
     /// Only what is earlier than this.
+    #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
     /// Values that are enough.
     limit: Option<usize>,
     /// What is counted, where the field and the query do not say.
+    #[param(inline)]
     of: Option<Of>,
     /// Registrations, subscriptions, messages and OPTIONS count as calls as well.
     #[serde(default)]
     all: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Of {
     Messages,
     Calls,
 }
 
+/// Which values a field has, and how often.
+#[utoipa::path(
+    get,
+    path = "/api/v1/facets",
+    params(FacetParameters),
+    responses(
+        (status = 200, description = "Values, the most frequent first", body = Facets),
+        BadRequest,
+        SearchTooLong,
+        SearchEnded,
+    ),
+)]
 pub(super) async fn show(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<FacetParameters>,

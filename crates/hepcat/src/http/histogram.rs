@@ -7,9 +7,11 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{
     asking::{self, OfCalls},
+    openapi::{BadRequest, Histogram, SearchEnded, SearchTooLong},
     problem::Problem,
     server::Shared,
 };
@@ -19,14 +21,17 @@ use crate::{
     search::{self, HistogramSearch},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct HistogramParameters {
     /// Which messages and calls, in the query language.
     #[serde(default)]
     q: String,
     /// Only what has this time or a later one (RFC 3339).
+    #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
     /// Only what is earlier than this.
+    #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
     /// Width of a bucket: `1m`. Such that there are at most 500 where nobody says.
     bucket: Option<String>,
@@ -35,6 +40,18 @@ pub(super) struct HistogramParameters {
     all: bool,
 }
 
+/// How many messages and calls there are, over time.
+#[utoipa::path(
+    get,
+    path = "/api/v1/histogram",
+    params(HistogramParameters),
+    responses(
+        (status = 200, description = "Buckets, the oldest first", body = Histogram),
+        BadRequest,
+        SearchTooLong,
+        SearchEnded,
+    ),
+)]
 pub(super) async fn show(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<HistogramParameters>,

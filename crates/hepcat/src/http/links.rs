@@ -8,31 +8,52 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
-use super::{problem::Problem, server::Shared, traces::unreadable};
+use super::{
+    openapi::{BadRequest, CallList, Conflict, NotFound, SearchEnded},
+    problem::Problem,
+    server::Shared,
+    traces::unreadable,
+};
 use crate::{
     call::{CallRecord, LegId},
     node::RelinkError,
 };
 
 /// Which link is taken away.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Unlink {
     /// One of its two legs.
+    #[schema(value_type = String)]
     leg: LegId,
     /// Its `key`, 16 hexadecimal digits.
     key: String,
 }
 
 /// What a call is joined with.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Link {
     /// Id of another call, or the Call-ID of one of its legs.
     with: String,
 }
 
+/// Takes a link between two legs of a call away.
+#[utoipa::path(
+    post,
+    path = "/api/v1/calls/{call}/unlink",
+    request_body = Unlink,
+    params(("call" = String, Path, description = "Id of a call, or a Call-ID of one of its legs")),
+    responses(
+        (status = 200, description = "The calls that it fell into", body = CallList),
+        BadRequest,
+        NotFound,
+        Conflict,
+        SearchEnded,
+    ),
+)]
 pub(super) async fn unlink(
     State(shared): State<Shared>,
     Path(call): Path<String>,
@@ -55,6 +76,20 @@ pub(super) async fn unlink(
     answer(shared.node.unlink_call(call, leg, key).await)
 }
 
+/// Joins two calls.
+#[utoipa::path(
+    post,
+    path = "/api/v1/calls/{call}/link",
+    request_body = Link,
+    params(("call" = String, Path, description = "Id of a call, or a Call-ID of one of its legs")),
+    responses(
+        (status = 200, description = "The call that they became", body = CallList),
+        BadRequest,
+        NotFound,
+        Conflict,
+        SearchEnded,
+    ),
+)]
 pub(super) async fn link(
     State(shared): State<Shared>,
     Path(call): Path<String>,

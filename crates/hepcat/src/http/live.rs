@@ -17,8 +17,13 @@ use futures_util::stream;
 use hepcat_net::Arrival;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::IntoParams;
 
-use super::{problem::Problem, server::Shared};
+use super::{
+    openapi::{BadRequest, Unavailable},
+    problem::Problem,
+    server::Shared,
+};
 use crate::{
     pipeline::Topology,
     query::Query,
@@ -26,13 +31,26 @@ use crate::{
     sink::tail::{Seen, Watch, Watched},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct LiveParameters {
     /// Which messages; all of them when absent.
     #[serde(default)]
     q: String,
 }
 
+/// Messages as they come, as server-sent events without an end.
+#[utoipa::path(
+    get,
+    path = "/api/v1/live",
+    params(LiveParameters),
+    responses(
+        (status = 200, description = "Events: `message` with a message as JSON, `missed` with how many were missed", body = String,
+            content_type = "text/event-stream"),
+        BadRequest,
+        Unavailable,
+    ),
+)]
 pub(super) async fn live(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<LiveParameters>,

@@ -10,8 +10,14 @@ use hepcat_store::RowId;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::IntoParams;
 
-use super::{asking, problem::Problem, server::Shared};
+use super::{
+    asking,
+    openapi::{BadRequest, Message, MessagePage, NotFound, SearchEnded, SearchTooLong},
+    problem::Problem,
+    server::Shared,
+};
 use crate::{
     render::Contents,
     search::{self, MessageSearch, StoredMessage},
@@ -22,14 +28,17 @@ const PAGE: u64 = 200;
 /// Messages on one page at most; what follows has a cursor.
 const LARGEST_PAGE: u64 = 10_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct SearchParameters {
     /// Which messages, in the query language; all of them when absent.
     #[serde(default)]
     q: String,
     /// Only what has this time or a later one (RFC 3339).
+    #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
     /// Only what is earlier than this.
+    #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
     /// How many.
     limit: Option<u64>,
@@ -40,6 +49,18 @@ pub(super) struct SearchParameters {
     brief: bool,
 }
 
+/// Messages that fit, page by page.
+#[utoipa::path(
+    get,
+    path = "/api/v1/messages",
+    params(SearchParameters),
+    responses(
+        (status = 200, description = "A page of messages, those received last first", body = MessagePage),
+        BadRequest,
+        SearchTooLong,
+        SearchEnded,
+    ),
+)]
 pub(super) async fn list(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<SearchParameters>,
@@ -78,6 +99,19 @@ async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response,
     Ok(Json(answer.await?).into_response())
 }
 
+/// One message.
+#[utoipa::path(
+    get,
+    path = "/api/v1/messages/{id}",
+    params(("id" = String, Path, description = "Id of a message")),
+    responses(
+        (status = 200, description = "The message", body = Message),
+        BadRequest,
+        NotFound,
+        SearchTooLong,
+        SearchEnded,
+    ),
+)]
 pub(super) async fn show(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
     let clock = shared.node.pipeline().topology().clock();
     match one(&shared, &id).await {
@@ -87,6 +121,18 @@ pub(super) async fn show(State(shared): State<Shared>, Path(id): Path<String>) -
 }
 
 /// The octets as they were received, with keys blank.
+#[utoipa::path(
+    get,
+    path = "/api/v1/messages/{id}/frame",
+    params(("id" = String, Path, description = "Id of a message")),
+    responses(
+        (status = 200, description = "The frame", body = Vec<u8>, content_type = "application/octet-stream"),
+        BadRequest,
+        NotFound,
+        SearchTooLong,
+        SearchEnded,
+    ),
+)]
 pub(super) async fn frame(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
     match one(&shared, &id).await {
         Ok(message) => {

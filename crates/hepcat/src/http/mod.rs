@@ -4,6 +4,11 @@
 //! page elsewhere cannot reach it through a name that it controls. Metrics may also be served beyond
 //! loopback, with a token.
 
+#![expect(
+    unused_qualifications,
+    reason = "what utoipa makes of descriptions says whole paths"
+)]
+
 mod agents;
 mod asking;
 mod calls;
@@ -15,14 +20,18 @@ mod histogram;
 mod links;
 mod live;
 mod messages;
+mod openapi;
 mod page;
 mod problem;
 mod registrations;
+mod routes;
 mod server;
 mod status;
 mod store;
 mod traces;
 
+pub use openapi::description;
+pub use routes::Endpoint;
 pub(crate) use server::Shared;
-pub use server::{HttpBindError, HttpServer, HttpSockets};
+pub use server::{HttpBindError, HttpServer, HttpSockets, endpoints};
 pub use traces::{CaptureSwitch, TraceList};

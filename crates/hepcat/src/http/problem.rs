@@ -5,15 +5,19 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
-/// A refusal that says which rule it follows.
-#[derive(Debug, Serialize)]
+/// A refusal that says which rule it follows (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
     /// Stable name of the kind of problem.
     #[serde(rename = "type")]
     kind: &'static str,
+    /// The kind in words.
     title: &'static str,
+    /// The status code of the answer.
     status: u16,
+    /// What is wrong with this request, in words.
     detail: String,
 }
 

@@ -7,8 +7,14 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::IntoParams;
 
-use super::{asking, problem::Problem, server::Shared};
+use super::{
+    asking,
+    openapi::{BadRequest, RegistrationPage, SearchEnded, SearchTooLong},
+    problem::Problem,
+    server::Shared,
+};
 use crate::{
     call::RegistrationState,
     search::{self, RegistrationSearch},
@@ -19,12 +25,14 @@ const PAGE: usize = 200;
 /// Registrations on one page at most; what follows has a cursor.
 const LARGEST_PAGE: usize = 10_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct SearchParameters {
     /// Part of the address of record, contact, source or user agent.
     #[serde(default)]
     text: String,
     /// How they stand.
+    #[param(value_type = Option<String>)]
     state: Option<RegistrationState>,
     /// How many.
     limit: Option<usize>,
@@ -32,6 +40,18 @@ pub(super) struct SearchParameters {
     cursor: Option<String>,
 }
 
+/// Registrations, page by page.
+#[utoipa::path(
+    get,
+    path = "/api/v1/registrations",
+    params(SearchParameters),
+    responses(
+        (status = 200, description = "A page of registrations, the last first", body = RegistrationPage),
+        BadRequest,
+        SearchTooLong,
+        SearchEnded,
+    ),
+)]
 pub(super) async fn list(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<SearchParameters>,

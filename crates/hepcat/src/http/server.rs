@@ -7,16 +7,15 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    Router, middleware,
-    routing::{delete, get, post},
-};
+use axum::{Router, middleware};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::timeout::TimeoutLayer;
 
 use super::{
-    agents, calls, export, facets, guard, health, histogram, links, live, messages, page,
-    registrations, status, store, traces,
+    agents, calls, export, facets, guard, health, histogram, links, live, messages, openapi, page,
+    registrations,
+    routes::{Endpoint, Routes, delete, get, post},
+    status, store, traces,
 };
 use crate::{
     config::{self, Secret},
@@ -137,18 +136,33 @@ impl HttpServer {
     }
 }
 
+/// Everything that is served on loopback.
+#[must_use]
+pub fn endpoints() -> Vec<Endpoint> {
+    routes().endpoints()
+}
+
 fn page_routes(shared: Shared) -> Router {
+    routes()
+        .into_router()
+        .layer(middleware::from_fn(guard::same_origin))
+        .layer(middleware::from_fn(guard::loopback_host))
+        .with_state(shared)
+}
+
+fn routes() -> Routes {
     // A live stream has no end; everything else has a limit.
-    let bounded = Router::new()
+    let bounded = Routes::new()
         .route("/", get(page::index))
         .route("/assets/{name}", get(page::asset))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::scrape))
+        .route("/api/v1/openapi.json", get(openapi::document))
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/destinations", get(status::destinations))
         .route("/api/v1/ledger", get(status::ledger))
-        .route("/api/v1/retention", get(store::plan))
+        .route("/api/v1/retention", get(store::retention))
         .route("/api/v1/agents", get(agents::list))
         .route("/api/v1/agents/{agent}", get(agents::show))
         .route("/api/v1/agents/{agent}/accept", post(agents::accept))
@@ -167,7 +181,7 @@ fn page_routes(shared: Shared) -> Router {
         )
         .layer(request_limit());
     // Searches have a limit of their own, and checks and compaction take as long as there is something to read.
-    Router::new()
+    Routes::new()
         .route("/api/v1/live", get(live::live))
         .route("/api/v1/store/check", post(store::check))
         .route("/api/v1/store/compact", post(store::compact))
@@ -187,14 +201,11 @@ fn page_routes(shared: Shared) -> Router {
         .route("/api/v1/histogram", get(histogram::show))
         .route("/api/v1/facets", get(facets::show))
         .merge(bounded)
-        .layer(middleware::from_fn(guard::same_origin))
-        .layer(middleware::from_fn(guard::loopback_host))
-        .with_state(shared)
 }
 
 fn metrics_routes(shared: Shared, token: Secret) -> Router {
     Router::new()
-        .route("/metrics", get(metrics::scrape))
+        .route("/metrics", axum::routing::get(metrics::scrape))
         .layer(middleware::from_fn_with_state(token, guard::bearer))
         .layer(request_limit())
         .with_state(shared)

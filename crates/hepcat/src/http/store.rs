@@ -10,30 +10,90 @@ use hepcat_store::{Cancel, Run};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{asking, problem::Problem, server::Shared};
-use crate::sink::store::StoreSink;
+use super::{
+    asking,
+    openapi::{Busy, NoStore},
+    problem::Problem,
+    server::Shared,
+};
+use crate::{
+    sink::store::StoreSink,
+    status::{CheckStatus, CompactStatus, RetentionPlan, StoreReport},
+};
 
-/// What there is, by class and by hour.
+/// What the store is made of, by class and by hour.
+#[utoipa::path(
+    get,
+    path = "/api/v1/store",
+    responses(
+        (status = 200, description = "The store", body = StoreReport),
+        NoStore,
+    ),
+)]
 pub(super) async fn stats(State(shared): State<Shared>) -> Response {
     answer(&shared, |sink| Some(sink.report(Timestamp::now()))).await
 }
 
-/// Reads everything whole, however long that takes.
+/// Reads everything that is kept whole, and says what does not hold.
+#[utoipa::path(
+    post,
+    path = "/api/v1/store/check",
+    responses(
+        (status = 200, description = "What was found", body = CheckStatus),
+        Busy,
+        NoStore,
+    ),
+)]
 pub(super) async fn check(State(shared): State<Shared>) -> Response {
     answer(&shared, StoreSink::check).await
 }
 
-/// Merges what is due, however long that takes.
+/// Merges segments where that is due, and says what it did.
+#[utoipa::path(
+    post,
+    path = "/api/v1/store/compact",
+    responses(
+        (status = 200, description = "What was merged", body = CompactStatus),
+        Busy,
+        NoStore,
+    ),
+)]
 pub(super) async fn compact(State(shared): State<Shared>) -> Response {
     answer(&shared, StoreSink::compact).await
 }
 
 /// What retention would remove now.
+#[utoipa::path(
+    get,
+    path = "/api/v1/store/retention",
+    responses(
+        (status = 200, description = "What would go", body = RetentionPlan),
+        NoStore,
+    ),
+)]
 pub(super) async fn plan(State(shared): State<Shared>) -> Response {
     answer(&shared, |sink| Some(sink.retention(Run::Dry))).await
 }
 
-/// Removes it.
+/// What retention would remove now: the same as `/api/v1/store/retention`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/retention",
+    responses((status = 200, description = "What would go", body = RetentionPlan), NoStore),
+)]
+pub(super) async fn retention(shared: State<Shared>) -> Response {
+    plan(shared).await
+}
+
+/// Removes what the rules of retention let go.
+#[utoipa::path(
+    post,
+    path = "/api/v1/store/retention",
+    responses(
+        (status = 200, description = "What went", body = RetentionPlan),
+        NoStore,
+    ),
+)]
 pub(super) async fn remove(State(shared): State<Shared>) -> Response {
     answer(&shared, |sink| Some(sink.retention(Run::Real))).await
 }

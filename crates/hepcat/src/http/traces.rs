@@ -10,15 +10,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{problem::Problem, server::Shared};
+use super::{
+    openapi::{BadRequest, Conflict, NotFound, NotKept, Unavailable},
+    problem::Problem,
+    server::Shared,
+};
 use crate::{
     node::TraceError,
     tracer::{StartError, StartRequest, TraceStatus},
 };
 
 /// All traces of a node.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct TraceList {
     /// Configured ones first.
     pub traces: Vec<TraceStatus>,
@@ -27,13 +32,19 @@ pub struct TraceList {
 }
 
 /// Whether frames are taken in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CaptureSwitch {
     /// On or off.
     pub on: bool,
 }
 
+/// All traces.
+#[utoipa::path(
+    get,
+    path = "/api/v1/traces",
+    responses((status = 200, description = "Configured traces first", body = TraceList)),
+)]
 pub(super) async fn list(State(shared): State<Shared>) -> Json<TraceList> {
     let node = &shared.node;
     Json(TraceList {
@@ -42,6 +53,19 @@ pub(super) async fn list(State(shared): State<Shared>) -> Json<TraceList> {
     })
 }
 
+/// Starts a trace.
+#[utoipa::path(
+    post,
+    path = "/api/v1/traces",
+    request_body = StartRequest,
+    responses(
+        (status = 201, description = "The trace", body = TraceStatus),
+        BadRequest,
+        Conflict,
+        Unavailable,
+        NotKept,
+    ),
+)]
 pub(super) async fn start(
     State(shared): State<Shared>,
     request: Result<Json<StartRequest>, JsonRejection>,
@@ -56,6 +80,18 @@ pub(super) async fn start(
     }
 }
 
+/// Ends a trace that was started.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/traces/{id}",
+    params(("id" = String, Path, description = "Name of a trace that was started")),
+    responses(
+        (status = 200, description = "The trace as it ended", body = TraceStatus),
+        NotFound,
+        Conflict,
+        NotKept,
+    ),
+)]
 pub(super) async fn stop(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
     match shared.node.stop_trace(&id).await {
         Ok(status) => Json(status).into_response(),
@@ -63,12 +99,29 @@ pub(super) async fn stop(State(shared): State<Shared>, Path(id): Path<String>) -
     }
 }
 
+/// Whether frames are taken in.
+#[utoipa::path(
+    get,
+    path = "/api/v1/capture",
+    responses((status = 200, description = "On or off", body = CaptureSwitch)),
+)]
 pub(super) async fn capture(State(shared): State<Shared>) -> Json<CaptureSwitch> {
     Json(CaptureSwitch {
         on: shared.node.pipeline().is_capturing(),
     })
 }
 
+/// Switches whether frames are taken in.
+#[utoipa::path(
+    post,
+    path = "/api/v1/capture",
+    request_body = CaptureSwitch,
+    responses(
+        (status = 200, description = "As it is now", body = CaptureSwitch),
+        BadRequest,
+        NotKept,
+    ),
+)]
 pub(super) async fn switch_capture(
     State(shared): State<Shared>,
     switch: Result<Json<CaptureSwitch>, JsonRejection>,

@@ -1,11 +1,12 @@
 //! The script in a reading of the node.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ByReason;
 
 /// The script, and what it did since the process started; a reload keeps the figures.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct ScriptStatus {
     /// Its file.
     pub file: String,
@@ -16,6 +17,7 @@ pub struct ScriptStatus {
     /// Messages that it was asked about.
     pub runs: u64,
     /// Messages for which it was ended by an error, by reason.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub errors: ByReason,
     /// The latest error.
     pub last_error: Option<String>,
@@ -24,6 +26,7 @@ pub struct ScriptStatus {
     /// Messages that wait for a worker, or that one is working on.
     pub queued: u64,
     /// Messages of our own that were not sent, by reason.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub not_sent: ByReason,
     /// Requests and branches of transactions that are remembered.
     pub transactions: u64,
@@ -36,7 +39,7 @@ pub struct ScriptStatus {
 }
 
 /// A counter of a script.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct CounterStatus {
     /// What the script calls it.
     pub name: String,

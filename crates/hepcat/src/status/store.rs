@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 use hepcat_store::{Files, Inventory, MemoryStats, Retention, SegmentSummary, StoreStats};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ByReason;
 
@@ -15,7 +16,7 @@ const MICROS_PER_DAY: i64 = 24 * MICROS_PER_HOUR;
 const LEAST_OF_A_DAY: i64 = MICROS_PER_HOUR / 6;
 
 /// A store at one moment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StoreStatus {
     /// Its directory.
     pub directory: String,
@@ -34,8 +35,10 @@ pub struct StoreStatus {
     /// Files that were found damaged and set aside, in this run or an earlier one.
     pub aside: FilesStatus,
     /// When the oldest row was received.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub oldest: Option<Timestamp>,
     /// When the newest row was received.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub newest: Option<Timestamp>,
     /// Octets that may still be written to the file system.
     pub free_octets: Option<u64>,
@@ -51,7 +54,7 @@ pub struct StoreStatus {
 }
 
 /// How many files, and how large.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FilesStatus {
     /// How many.
     pub files: u64,
@@ -69,7 +72,7 @@ impl From<Files> for FilesStatus {
 }
 
 /// How long rows are kept.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RetentionRules {
     /// Age in seconds at which rows go; null is never.
     pub max_age_seconds: Option<u64>,
@@ -132,7 +135,7 @@ fn span(age: Duration) -> String {
 }
 
 /// What an open store has done and does.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StoreActivity {
     /// Memory, by what for.
     pub memory: MemoryStatus,
@@ -143,6 +146,7 @@ pub struct StoreActivity {
     /// Rows that are as durable as `fsync` says.
     pub rows_kept: u64,
     /// Rows that were not kept, by reason.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub rows_dropped: ByReason,
     /// Rows that are searched although their sync failed.
     pub rows_unsynced: u64,
@@ -179,19 +183,21 @@ pub struct StoreActivity {
     /// Searches that were refused because memory was short.
     pub searches_refused: u64,
     /// What was found damaged since the start: `segment`, `log`, `manifest`.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub damaged: ByReason,
     /// Rows in segments that were found damaged.
     pub damaged_rows: u64,
 }
 
 /// Octets of memory in use.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MemoryStatus {
     /// The budget.
     pub limit: u64,
     /// All that is in use.
     pub used: u64,
     /// What is in use, by what for: `ingest`, `flush`, `compaction`, `search`, `footers`.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub by_use: ByReason,
     /// Whether half of it is in use: live views are told what they miss.
     pub short: bool,
@@ -351,7 +357,7 @@ impl Sum {
 }
 
 /// A store by class and by hour: what `/api/v1/store` serves.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StoreReport {
     /// The whole.
     #[serde(flatten)]
@@ -363,7 +369,7 @@ pub struct StoreReport {
 }
 
 /// Segments of one class of traffic.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ClassStatus {
     /// The class.
     pub class: String,
@@ -376,15 +382,18 @@ pub struct ClassStatus {
     /// Octets of a row, in the mean.
     pub octets_per_row: Option<f64>,
     /// When the oldest row was received.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub oldest: Option<Timestamp>,
     /// When the newest row was received.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub newest: Option<Timestamp>,
 }
 
 /// Segments of one hour of reception.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HourStatus {
     /// When the hour begins.
+    #[schema(value_type = String, format = DateTime)]
     pub hour: Timestamp,
     /// Its segments.
     pub segments: u64,

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use hepcat_store::{CheckReport, CompactReport, Damaged, Expired, Files, Retention};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::store::{FilesStatus, RetentionRules, at};
 
 /// What a check found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckStatus {
     /// Segments that hold.
     pub segments: u64,
@@ -30,7 +31,7 @@ pub struct CheckStatus {
 }
 
 /// A file that does not hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DamagedFile {
     /// Where it lies, or lay before it was set aside.
     pub file: String,
@@ -68,7 +69,7 @@ impl CheckStatus {
 }
 
 /// What a compaction did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CompactStatus {
     /// Merges.
     pub merges: u64,
@@ -98,7 +99,7 @@ impl From<&CompactReport> for CompactStatus {
 }
 
 /// What retention removes, or would.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RetentionPlan {
     /// Whether it was done.
     pub done: bool,
@@ -117,7 +118,7 @@ pub struct RetentionPlan {
 }
 
 /// What one rule removes of one class.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExpiredSum {
     /// `age`, `class` (the age of its class), `size` or `free`.
     pub rule: String,
@@ -130,11 +131,12 @@ pub struct ExpiredSum {
     /// Octets of them.
     pub octets: u64,
     /// When the newest of those rows was received.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub newest: Option<Timestamp>,
 }
 
 /// A segment that goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExpiredSegment {
     /// Its number.
     pub segment: u64,
@@ -143,8 +145,10 @@ pub struct ExpiredSegment {
     /// Its class of traffic.
     pub class: String,
     /// When its oldest row was received.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub oldest: Option<Timestamp>,
     /// When its newest row was received.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub newest: Option<Timestamp>,
     /// Rows in it.
     pub rows: u64,

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{FilterError, FilterText, Scope, Types};
 use crate::config::duration;
@@ -22,7 +23,7 @@ const USUAL_RATE: u32 = 1_000;
 const HIGHEST_RATE: u32 = 100_000;
 
 /// What is asked for when a trace is started; what is left out has its usual value.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StartRequest {
     /// Name of the trace; one is made up where none is given.
@@ -55,6 +56,7 @@ pub struct StartRequest {
     pub lasting: Option<String>,
     /// Until when, instead of how long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
     /// Messages after which it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]

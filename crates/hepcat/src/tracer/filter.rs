@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use hepcat_sip::{Kind, Uri};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::query::{MessageView, Query};
 
 /// A filter as it is written; what is given must all hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilterText {
     /// User of the From URI of a request, or `user@host`.

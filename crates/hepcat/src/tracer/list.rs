@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     FilterText, Tracer,
@@ -10,7 +11,7 @@ use super::{
 };
 
 /// One trace as the API and `hepcat trace list` show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TraceStatus {
     /// Its name.
     pub id: String,
@@ -35,9 +36,11 @@ pub struct TraceStatus {
     pub types: Vec<String>,
     /// When it was started.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub started_at: Option<Timestamp>,
     /// When it ends.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
     /// Messages after which it is over.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -52,7 +55,7 @@ pub struct TraceStatus {
 }
 
 /// All traces together, for metrics and the doctor.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TracerStatus {
     /// Configured traces that are on.
     pub configured: usize,

@@ -2,9 +2,10 @@
 
 use hepcat_wire::ProtocolType;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How much a trace takes in once a message fits it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// The message alone.
