@@ -16,20 +16,20 @@ export interface Column {
 
 export const COLUMNS: Column[] = [
   { id: 'state', width: 92, sort: 'state' },
-  { id: 'started', width: 136, sort: 'started' },
-  { id: 'from', width: 128, grow: true, sort: 'from' },
-  { id: 'to', width: 128, grow: true, sort: 'to' },
-  { id: 'code', width: 168, grow: true, sort: 'code' },
-  { id: 'setup', width: 72, end: true, sort: 'setup' },
+  { id: 'started', width: 112, sort: 'started' },
+  { id: 'from', width: 114, grow: true, sort: 'from' },
+  { id: 'to', width: 114, grow: true, sort: 'to' },
+  { id: 'code', width: 150, grow: true, sort: 'code' },
+  { id: 'setup', width: 64, end: true, sort: 'setup' },
   { id: 'ring', width: 72, end: true, spare: true },
-  { id: 'talk', width: 72, end: true, sort: 'talk' },
+  { id: 'talk', width: 64, end: true, sort: 'talk' },
   { id: 'duration', width: 78, end: true, sort: 'duration', spare: true },
   { id: 'released', width: 88, spare: true },
   { id: 'codec', width: 64 },
-  { id: 'legs', width: 44, end: true },
-  { id: 'messages', width: 52, end: true, sort: 'messages' },
-  { id: 'agents', width: 134 },
-  { id: 'flags', width: 150, grow: true },
+  { id: 'legs', width: 36, end: true },
+  { id: 'messages', width: 44, end: true, sort: 'messages' },
+  { id: 'agents', width: 124 },
+  { id: 'flags', width: 132, grow: true },
 ]
 
 export function shown(): Column[] {

@@ -3,7 +3,7 @@
 import { Problem, api } from '../api'
 import { bounds } from '../state/address'
 import type { Call } from '../types'
-import { NEWEST, type Sort, forget, sorted, take } from './order'
+import { NEWEST, type Sort, forget, leavesGap, sorted, take } from './order'
 
 export interface Asked {
   query: string
@@ -125,7 +125,7 @@ export class Calls {
       if (known !== this.#known) return
       const first = !this.answered
       const fresh = take(this.#known, page.calls)
-      if (first || (this.#known.size === fresh.length && this.next === null)) this.next = page.next
+      if (first || leavesGap(page.calls, fresh)) this.next = page.next
       if (!first && (!this.live || !this.#atTop)) {
         for (const id of fresh) this.#held.add(id)
         this.waiting = this.#held.size

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Call } from '../types'
-import { NEWEST, type Sort, forget, sorted, take, visible } from './order'
+import { NEWEST, type Sort, forget, leavesGap, sorted, take, visible } from './order'
 
 function call(id: string, changes: Partial<Call> = {}): Call {
   const party = { user: id, host: null, display: null }
@@ -44,6 +44,18 @@ describe('taking calls in', () => {
     take(known, [call('a', { last: 6, state: 'failed' })])
     expect(known.get('a')?.state).toBe('failed')
   })
+})
+
+describe('a gap', () => {
+  const page = [call('open'), call('a', { closed: 'over' }), call('b', { closed: 'over' })]
+  it.each([
+    [['open', 'a', 'b'], true],
+    [['a', 'b'], true],
+    [['a'], false],
+    [[], false],
+  ])('with %s new is %s', (fresh, gap) => expect(leavesGap(page, fresh)).toBe(gap))
+
+  it('is not where nothing is closed', () => expect(leavesGap([call('open')], ['open'])).toBe(false))
 })
 
 describe('letting go', () => {

@@ -24,6 +24,14 @@ export function take(known: Map<string, Call>, calls: Call[]): string[] {
   return fresh
 }
 
+/** Whether there may be calls between those that were known and these newest ones, of which `fresh` were not known. */
+export function leavesGap(newest: Call[], fresh: string[]): boolean {
+  const unknown = new Set(fresh)
+  // What is open always comes first: only among what is closed it shows where the known ones begin.
+  const closed = newest.filter((call) => call.closed !== null)
+  return closed.length > 0 && closed.every((call) => unknown.has(call.id))
+}
+
 /** Lets go what was open, is as new as what is `newest`, and is not among that any more: it fits no longer. */
 export function forget(known: Map<string, Call>, newest: Call[]) {
   const ids = new Set(newest.map((call) => call.id))

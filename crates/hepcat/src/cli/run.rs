@@ -168,7 +168,7 @@ fn welcome(node: &Node) {
         eprintln!("  listens for HEP on {} {address}", transport.name());
     }
     if let Some(page) = node.page_address() {
-        eprintln!("  metrics, health and live messages on http://{page}");
+        eprintln!("  the page, metrics and health on http://{page}");
     }
     eprintln!("\nPoint an agent here (replace {host} by an address that it reaches):");
     eprintln!(
@@ -185,7 +185,9 @@ fn welcome(node: &Node) {
     eprintln!(
         "  {BOLD}Asterisk{BOLD:#}    hep.conf: [general] enabled = yes, capture_address = {host}:{port}, capture_id = 100"
     );
-    eprintln!("\nOr replay a capture: hepcat send FILE.pcap --to hep_udp:127.0.0.1:{port}\n");
+    eprintln!(
+        "\nOr replay a capture: hepcat send FILE.pcap --to hep_udp:127.0.0.1:{port}, or see synthetic calls: hepcat demo\n"
+    );
 }
 
 /// An address that agents elsewhere may use: the first that is not a wildcard.
