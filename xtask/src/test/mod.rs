@@ -18,7 +18,7 @@ pub(crate) struct TestArgs {
     /// Nobody watches: what cannot be run is a failure, not a skip.
     #[arg(long)]
     ci: bool,
-    /// Only these (all when none is named): fmt, clippy, doc, page, test, interop, deny.
+    /// Only these (all when none is named): fmt, clippy, doc, page, test, interop, browser, deny.
     suites: Vec<String>,
 }
 

@@ -1,42 +1,26 @@
-//! The page's own checks: types, lints, form, tests without a browser, and what it weighs.
+//! The page's own checks: types, lints, form, tests without a browser, and what it weighs; and the page in a browser.
 
 use std::{path::Path, process::Command};
 
 use anyhow::Result;
 
-use super::{Outcome, debian::in_path};
-use crate::cargo::{root, succeeds};
+use super::{Outcome, debian};
+use crate::cargo::{cargo, root, succeeds, target_directory, watch};
+
+/// Debian's browser.
+const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// Scripts of `web/package.json`, in the order in which they are run.
 const CHECKS: [&str; 5] = ["check", "lint", "test", "build", "weigh"];
 
+/// What needs no browser.
 pub(super) fn run(_ci: bool) -> Result<Outcome> {
     let web = root().join("web");
+    if let Some(why) = missing(&web)? {
+        return Ok(skipped(CHECKS.len(), why));
+    }
     let mut outcome = Outcome::check(true);
     outcome.tally.passed = 0;
-    if !in_path("npm") {
-        outcome.tally.skipped = CHECKS.len();
-        outcome
-            .notes
-            .push("not run: npm and Node 20 or later are needed".to_owned());
-        return Ok(outcome);
-    }
-    if !is_installed(&web) {
-        let arguments = [
-            "ci",
-            "--no-audit",
-            "--no-fund",
-            "--ignore-scripts",
-            "--fetch-retries=5",
-        ];
-        if !succeeds(npm(&web).args(arguments))? {
-            outcome.tally.skipped = CHECKS.len();
-            outcome
-                .notes
-                .push("not run: npm cannot fetch what web/package-lock.json names".to_owned());
-            return Ok(outcome);
-        }
-    }
     for check in CHECKS {
         if succeeds(npm(&web).args(["run", "--silent", check]))? {
             outcome.tally.passed += 1;
@@ -45,6 +29,62 @@ pub(super) fn run(_ci: bool) -> Result<Outcome> {
         }
     }
     Ok(outcome)
+}
+
+/// The page in Chromium, before the program: each check says in a line how it went.
+pub(super) fn in_browser(_ci: bool) -> Result<Outcome> {
+    let web = root().join("web");
+    if let Some(why) = missing(&web)? {
+        return Ok(skipped(1, why));
+    }
+    if !Path::new(CHROMIUM).exists() && !debian::install(&["chromium"])? {
+        let why =
+            "not run: Debian's chromium is not installed (with root on Debian it is by itself)";
+        return Ok(skipped(1, why));
+    }
+    if !succeeds(&mut cargo(&["build", "--package", "hepcat"]))? {
+        return Ok(Outcome::check(false));
+    }
+    let mut outcome = Outcome::check(true);
+    outcome.tally.passed = 0;
+    let mut node = Command::new("node");
+    node.current_dir(&web)
+        .arg("browser/run.js")
+        .arg(target_directory()?.join("debug/hepcat"))
+        .arg(CHROMIUM);
+    let succeeded = watch(&mut node, |line| {
+        outcome.tally.passed += usize::from(line.starts_with("ok "));
+        outcome.tally.failed += usize::from(line.starts_with("FAILED "));
+    })?;
+    if !succeeded && outcome.tally.failed == 0 {
+        outcome.tally.failed = 1;
+    }
+    Ok(outcome)
+}
+
+fn skipped(checks: usize, why: &str) -> Outcome {
+    let mut outcome = Outcome::left_out(why);
+    outcome.tally.skipped = checks;
+    outcome
+}
+
+/// Why the tools are not here; what `web/package-lock.json` names is installed first.
+fn missing(web: &Path) -> Result<Option<&'static str>> {
+    if !debian::in_path("npm") {
+        return Ok(Some("not run: npm and Node 20 or later are needed"));
+    }
+    if is_installed(web) {
+        return Ok(None);
+    }
+    let arguments = [
+        "ci",
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+        "--fetch-retries=5",
+    ];
+    let installed = succeeds(npm(web).args(arguments))?;
+    Ok((!installed).then_some("not run: npm cannot fetch what web/package-lock.json names"))
 }
 
 /// Whether npm installed what the lock file names: it leaves a copy of that.

@@ -70,6 +70,11 @@ pub(super) const SUITES: &[Suite] = &[
         run: interop,
     },
     Suite {
+        name: "browser",
+        about: "the page in Chromium, before the program",
+        run: page::in_browser,
+    },
+    Suite {
         name: "deny",
         about: "licences, advisories and sources of dependencies",
         run: deny,

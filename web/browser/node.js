@@ -1,0 +1,139 @@
+// The program that is tested: a node with a store and free ports, and what is sent to it.
+
+import { spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const CONFIG = (directory) => `
+[node]
+data_dir = ${JSON.stringify(directory)}
+[store]
+[http]
+listen = "127.0.0.1:0"
+[[listener]]
+name = "udp"
+socket = "hep_udp:127.0.0.1:0"
+[[listener]]
+name = "tcp"
+socket = "hep_tcp:127.0.0.1:0"
+`
+/** How long anything may take on a machine that has other things to do. */
+export const PATIENCE = 30_000
+
+/** Asks again and again until `done` likes the answer. */
+export async function until(what, ask, done) {
+  const end = Date.now() + PATIENCE
+  for (;;) {
+    const answer = await ask()
+    if (done(answer)) return answer
+    if (Date.now() > end) throw new Error(`waited for ${what}: ${JSON.stringify(answer)?.slice(0, 400)}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+export class Node {
+  static async start(binary) {
+    const node = new Node()
+    node.binary = binary
+    node.directory = mkdtempSync(join(tmpdir(), 'hepcat-browser-'))
+    const file = join(node.directory, 'hepcat.toml')
+    writeFileSync(file, CONFIG(join(node.directory, 'data')))
+    node.child = spawn(binary, ['run', '-c', file], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let said = ''
+    for (const stream of [node.child.stdout, node.child.stderr]) stream.on('data', (text) => (said += text))
+    const page = () => /http:\/\/(127\.0\.0\.1:\d+)/.exec(said)?.[1]
+    const address = await until(
+      'the node',
+      () => page() ?? node.child.exitCode,
+      (it) => typeof it === 'string',
+    )
+    node.page = `http://${address}/`
+    await until(
+      'readiness',
+      () =>
+        fetch(`${node.page}readyz`).then(
+          (it) => it.ok,
+          () => false,
+        ),
+      Boolean,
+    )
+    return node
+  }
+
+  status() {
+    return fetch(`${this.page}api/v1/status`).then((answer) => answer.json())
+  }
+
+  async listener(name) {
+    const { listeners } = await this.status()
+    return listeners.find((listener) => listener.name === name).address
+  }
+
+  /** Waits until the store has everything that came. */
+  async kept(messages) {
+    const has = (status) => status.sinks.find((sink) => sink.name === 'store')?.delivered >= messages
+    await until('everything to be kept', () => this.status(), has)
+  }
+
+  /** Plays the demonstration; gives how many messages that were. */
+  async demo(speed) {
+    const to = [`--to=hep_udp:${await this.listener('udp')}`, `--to=hep_tcp:${await this.listener('tcp')}`]
+    const demo = spawn(this.binary, ['demo', '--json', '--seed=5', `--speed=${speed}`, ...to], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let said = ''
+    demo.stdout.on('data', (text) => (said += text))
+    const code = await new Promise((resolve) => demo.on('exit', resolve))
+    if (code !== 0) throw new Error(`hepcat demo ended with ${code}`)
+    return JSON.parse(said).messages
+  }
+
+  /** Sends SIP as HEP version 3 over UDP. */
+  async send(payloads) {
+    const [host, port] = (await this.listener('udp')).split(':')
+    const socket = createSocket('udp4')
+    for (const payload of payloads) {
+      const frame = hep3(Buffer.from(payload))
+      await new Promise((resolve, reject) =>
+        socket.send(frame, Number(port), host, (error) => (error ? reject(error) : resolve())),
+      )
+    }
+    socket.close()
+  }
+
+  async stop() {
+    const ended = new Promise((resolve) => this.child.on('exit', resolve))
+    this.child.kill('SIGTERM')
+    await ended
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+}
+
+/** A frame of version 3 (HEP3 rev. 37): generic chunks, each with vendor 0, type and length in front. */
+function hep3(payload) {
+  const octet = (number) => Buffer.from([number])
+  const short = (number) => Buffer.from([number >> 8, number & 255])
+  const long = (number) => {
+    const octets = Buffer.alloc(4)
+    octets.writeUInt32BE(number >>> 0)
+    return octets
+  }
+  const now = Date.now()
+  const chunks = [
+    [1, octet(2)],
+    [2, octet(17)],
+    [3, Buffer.from([198, 51, 100, 66])],
+    [4, Buffer.from([192, 0, 2, 10])],
+    [7, short(5060)],
+    [8, short(5060)],
+    [9, long(Math.floor(now / 1000))],
+    [10, long((now % 1000) * 1000)],
+    [11, octet(1)],
+    [12, long(66)],
+    [15, payload],
+  ].map(([type, value]) => Buffer.concat([short(0), short(type), short(value.length + 6), value]))
+  const body = Buffer.concat(chunks)
+  return Buffer.concat([Buffer.from('HEP3'), short(body.length + 6), body])
+}
