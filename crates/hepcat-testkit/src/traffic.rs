@@ -65,6 +65,21 @@ pub struct SipMessage {
     pub seconds_at: usize,
     /// Where in the frame the microseconds stand.
     pub micros_at: usize,
+    /// Whether nothing follows in its dialog.
+    pub is_last: bool,
+}
+
+impl SipMessage {
+    /// Writes another time of capture into the message and its frame, microseconds since 1970.
+    pub fn set_time(&mut self, at: i64) {
+        self.at = at;
+        let (seconds, micros) = wire_time(at);
+        for (place, value) in [(self.seconds_at, seconds), (self.micros_at, micros)] {
+            if let Some(octets) = self.frame.get_mut(place..place + 4) {
+                octets.copy_from_slice(&value.to_be_bytes());
+            }
+        }
+    }
 }
 
 /// One message of a dialog, before it is written.
@@ -411,6 +426,7 @@ fn reason(status: u16) -> &'static str {
 }
 
 fn render(parties: &Parties, step: usize, at: i64) -> SipMessage {
+    let is_last = step + 1 == parties.steps.len();
     let Some(step) = parties.steps.get(step) else {
         return SipMessage::default();
     };
@@ -510,10 +526,18 @@ fn render(parties: &Parties, step: usize, at: i64) -> SipMessage {
         source,
         destination,
         payload: text.into_bytes(),
+        is_last,
         ..SipMessage::default()
     };
     encode(&mut message);
     message
+}
+
+/// A time as HEP has it: seconds, and microseconds beside them.
+fn wire_time(at: i64) -> (u32, u32) {
+    let seconds = u32::try_from(at.div_euclid(SECOND)).unwrap_or_default();
+    let micros = u32::try_from(at.rem_euclid(SECOND)).unwrap_or_default();
+    (seconds, micros)
 }
 
 /// Puts the HEPv3 frame around the payload: the chunks that OpenSIPS and heplify send.
@@ -532,8 +556,7 @@ fn encode(message: &mut SipMessage) {
         let address: std::net::Ipv4Addr = text.parse().unwrap_or(std::net::Ipv4Addr::LOCALHOST);
         address.octets()
     };
-    let seconds = u32::try_from(message.at.div_euclid(SECOND)).unwrap_or_default();
-    let micros = u32::try_from(message.at.rem_euclid(SECOND)).unwrap_or_default();
+    let (seconds, micros) = wire_time(message.at);
     chunk(0x0001, &[2]);
     chunk(0x0002, &[17]);
     chunk(0x0003, &address(&message.source.0));
@@ -581,5 +604,32 @@ mod tests {
         let span = last.map_or(0, |last| last.at) - first.map_or(0, |first| first.at);
         assert!((36..=44).contains(&(span / SECOND)), "{span} microseconds");
         assert!(messages.is_sorted_by_key(|message| message.at));
+    }
+
+    #[test]
+    fn another_time_changes_its_eight_octets_and_nothing_else() {
+        let mut message = Traffic::new(10.0, 5 * SECOND + 7, 1)
+            .next()
+            .expect("endless");
+        let (at, before) = (message.at, message.frame.clone());
+        message.set_time(1_700_000_000 * SECOND + 123_456);
+        let value =
+            |at: usize| u32::from_be_bytes(message.frame[at..at + 4].try_into().expect("4"));
+        assert_eq!(value(message.seconds_at), 1_700_000_000);
+        assert_eq!(value(message.micros_at), 123_456);
+        message.set_time(at);
+        assert_eq!(message.frame, before);
+    }
+
+    #[test]
+    fn each_dialog_ends_once() {
+        let mut open = std::collections::HashSet::new();
+        for message in Traffic::new(1_000.0, 0, 1).take(20_000) {
+            if message.is_last {
+                assert!(open.remove(&message.call_id));
+            } else {
+                open.insert(message.call_id);
+            }
+        }
     }
 }

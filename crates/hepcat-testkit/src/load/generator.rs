@@ -170,7 +170,8 @@ fn burst_size(transport: Transport, rate: Option<f64>) -> usize {
         .unwrap_or(most)
 }
 
-fn process_cpu() -> io::Result<Duration> {
+/// CPU time of this process.
+pub(super) fn process_cpu() -> io::Result<Duration> {
     Ok(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?.into())
 }
 

@@ -9,7 +9,10 @@
 //! they can share one core and still outrun what is measured. Every message carries its sender, its number and
 //! the time it was sent, in its payload and time fields alone: what a relay forwards can be read whichever HEP
 //! version it comes in.
+//!
+//! [`generate_calls`] is for what keeps messages: it sends calls of realistic entropy, each made while it is sent.
 
+mod calls;
 mod forward;
 mod generator;
 mod histogram;
@@ -17,11 +20,13 @@ mod mark;
 mod mix;
 mod process;
 mod sink;
+mod threads;
 mod tracker;
 mod udp;
 
 use std::time::{Duration, SystemTime};
 
+pub use calls::{CallsConfig, CallsReport, SentBurst, generate_calls};
 pub use forward::Forwarder;
 pub use generator::{GeneratorConfig, GeneratorReport, generate};
 pub use histogram::Histogram;
@@ -29,6 +34,7 @@ pub use mark::Mark;
 pub use mix::{MESSAGES_PER_CALL, Mix, Version};
 pub use process::{Pinned, Usage, pin_current_thread, usage};
 pub use sink::{LaneReport, Sink, SinkConfig};
+pub use threads::{CpuTime, ThreadTimes, thread_times};
 pub use tracker::{SenderTally, Tracker};
 pub use udp::{RawReceive, raw_receive};
 
