@@ -30,11 +30,11 @@ use crate::{
 const SAVED_EVERY: Duration = Duration::from_secs(10);
 
 /// The tracker as the thread that makes rows and those who ask share it.
-pub(super) type SharedTracker = Arc<Mutex<Tracker>>;
+pub type SharedTracker = Arc<Mutex<Tracker>>;
 
 /// Calls and registrations, followed.
 #[derive(Debug)]
-pub(super) struct Calls {
+pub struct Calls {
     tracker: SharedTracker,
     file: PathBuf,
     saved_at: Instant,
@@ -46,11 +46,12 @@ pub(super) struct Calls {
 
 /// What a message that is no SIP belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Attachment {
+#[non_exhaustive]
+pub struct Attachment {
     /// Call-ID of the leg.
-    pub(super) call_id: String,
+    pub call_id: String,
     /// Why.
-    pub(super) by: AttachedBy,
+    pub by: AttachedBy,
 }
 
 /// The file of open calls.
@@ -69,11 +70,8 @@ struct Loaded {
 
 impl Calls {
     /// Goes on where `file` ends, and says up to which row that is. A file that cannot be used is set aside.
-    pub(super) fn open(
-        file: PathBuf,
-        config: &CallsConfig,
-        clock: ClockBounds,
-    ) -> (Self, Option<i64>) {
+    #[must_use]
+    pub fn open(file: PathBuf, config: &CallsConfig, clock: ClockBounds) -> (Self, Option<i64>) {
         let (limits, rules) = (config.limits(), config.rules.clone());
         let most_registrations = limits.max_registrations;
         let (tracker, mark) = match load(&file) {
@@ -101,12 +99,14 @@ impl Calls {
         (calls, mark)
     }
 
-    pub(super) fn tracker(&self) -> &SharedTracker {
+    /// What follows them.
+    #[must_use]
+    pub fn tracker(&self) -> &SharedTracker {
         &self.tracker
     }
 
     /// Takes in a message, and says what it belongs to where it does not say so itself.
-    pub(super) fn see(&self, view: &MessageView<'_>, agent: &str) -> Option<Attachment> {
+    pub fn see(&self, view: &MessageView<'_>, agent: &str) -> Option<Attachment> {
         let envelope = view.envelope();
         let received = (envelope.received_at)
             .duration_since(UNIX_EPOCH)
@@ -122,7 +122,7 @@ impl Calls {
     }
 
     /// Closes what is over, and writes what has come to an end as rows.
-    pub(super) fn close_and_write(&mut self, now: SystemTime, rows: &mut RowBatchBuilder) {
+    pub fn close_and_write(&mut self, now: SystemTime, rows: &mut RowBatchBuilder) {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().into();
         let changes = {
             let mut tracker = self.tracker.lock();
@@ -155,7 +155,7 @@ impl Calls {
     }
 
     /// Writes what is open. `mark` is the last row that was taken in and is kept.
-    pub(super) fn save(&mut self, mark: i64) {
+    pub fn save(&mut self, mark: i64) {
         self.saved_at = Instant::now();
         if let Err(error) = write(&self.file, mark, &self.tracker) {
             // The file of before stands, and the rows since then are shown to the tracker again.
