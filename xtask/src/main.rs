@@ -32,12 +32,15 @@ enum Command {
     Test(test::TestArgs),
     /// Runs the full form of a suite: property tests with many cases, fuzzing, faults, a soak.
     Long(long::LongArgs),
-    /// Makes the figures: relay, ceiling, codec.
+    /// Makes the figures: relay, ceiling, spool, keep, store, rivals, codec.
     #[command(subcommand)]
     Bench(bench::BenchCommand),
     /// The load generator of `bench`, as a process of its own.
     #[command(hide = true)]
     Gen(bench::child::GenArgs),
+    /// The generator of calls of `bench`, as a process of its own.
+    #[command(hide = true)]
+    GenCalls(bench::calls::CallsArgs),
     /// The sink of `bench`, as a process of its own.
     #[command(hide = true)]
     Sink(bench::child::SinkArgs),
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Some(Command::Long(arguments)) => long::run(&arguments),
         Some(Command::Bench(command)) => bench::run(&command),
         Some(Command::Gen(arguments)) => bench::child::generate(&arguments),
+        Some(Command::GenCalls(arguments)) => bench::calls::generate(&arguments),
         Some(Command::Sink(arguments)) => bench::child::receive(&arguments),
         Some(Command::Forward(arguments)) => bench::child::forward(&arguments),
     };
@@ -71,6 +75,6 @@ fn list() -> anyhow::Result<bool> {
     Arguments::command().print_help()?;
     println!("\nSuites of test:   {}", test::suite_names().join(", "));
     println!("Suites of long:   {}", long::suite_names().join(", "));
-    println!("Figures of bench: relay, ceiling, codec");
+    println!("Figures of bench: relay, ceiling, spool, keep, store, rivals, codec");
     Ok(true)
 }

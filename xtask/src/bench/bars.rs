@@ -1,10 +1,43 @@
-//! The bars that the relay is measured against: what was wanted, what came, met or not.
+//! The bars that figures are measured against: what was wanted, what came, met or not.
 
 use super::{
     path::Path,
     relay::{Measured, Outage},
     run::Ran,
 };
+
+/// Bars and what came of them.
+#[derive(Debug, Default)]
+pub(super) struct Bars(Vec<(String, bool)>);
+
+impl Bars {
+    pub(super) fn add(&mut self, what: &str, measured: &str, met: bool) {
+        self.0.push((bar(what, measured, met), met));
+    }
+
+    pub(super) fn at_most(&mut self, what: &str, measured: f64, most: f64) {
+        self.0
+            .push((at_most(what, measured, most), measured <= most));
+    }
+
+    /// `digits` behind the point.
+    pub(super) fn at_least(&mut self, what: &str, measured: f64, least: f64, digits: usize) {
+        let wanted = format!("{what}, at least {least:.digits$}");
+        self.add(&wanted, &format!("{measured:.digits$}"), measured >= least);
+    }
+
+    /// Prints them; whether all are met.
+    pub(super) fn say(&self) -> bool {
+        for (line, _) in &self.0 {
+            println!("{line}");
+        }
+        self.0.iter().all(|(_, met)| *met)
+    }
+}
+
+pub(super) fn mib(octets: u64) -> f64 {
+    octets as f64 / f64::from(1 << 20)
+}
 
 /// One line a bar that these measurements say something about.
 pub(super) fn lines(measured: &[Measured], outages: &[Outage], destinations: usize) -> Vec<String> {

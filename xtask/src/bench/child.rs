@@ -240,14 +240,16 @@ fn this_program(command: &str, transport: Transport) -> Result<Command> {
     Ok(process)
 }
 
-fn spawn_on(core: usize, command: &mut Command) -> Result<Child> {
+/// Starts a process on a core.
+pub(super) fn spawn_on(core: usize, command: &mut Command) -> Result<Child> {
     let pinned = load::pin_current_thread(core).with_context(|| format!("core {core}"))?;
     let child = command.spawn()?;
     drop(pinned);
     Ok(child)
 }
 
-fn read_json<T: DeserializeOwned>(from: &mut impl BufRead) -> Result<T> {
+/// Reads a value that stands on a line of its own.
+pub(super) fn read_json<T: DeserializeOwned>(from: &mut impl BufRead) -> Result<T> {
     let mut line = String::new();
     from.read_line(&mut line)?;
     Ok(serde_json::from_str(&line)?)

@@ -1,17 +1,24 @@
 //! `cargo xtask bench`: figures of whole processes, each held to a core, compared within one run.
 
+mod ask;
 mod bars;
+pub(crate) mod calls;
 mod ceiling;
 pub(crate) mod child;
+mod example;
+mod keep;
 mod path;
 mod priority;
 mod relay;
+mod rivals;
 mod run;
 mod spool;
 mod steady;
+mod store;
 
 use std::{
     env,
+    net::{SocketAddr, TcpListener},
     os::unix::process::CommandExt,
     path::PathBuf,
     process::Command,
@@ -33,17 +40,15 @@ pub(crate) enum BenchCommand {
     Ceiling(CeilingArgs),
     /// Receiving into the spool and replaying from it, beside plain relaying.
     Spool(spool::SpoolArgs),
-    /// Octets and processor time a message of the store, and what searches cost.
-    Store(StoreArgs),
+    /// The node with its store under calls of realistic entropy: CPU, loss, memory, octets on disk; with --visible how
+    /// soon a message is found, with --killed what a kill costs.
+    Keep(keep::KeepArgs),
+    /// Octets a message, and what searches over a day cost: the engine alone, and a node over HTTP.
+    Store(store::StoreArgs),
+    /// The same messages in the store, PostgreSQL and SQLite, and the same questions to these, DuckDB and ClickHouse.
+    Rivals(rivals::RivalsArgs),
     /// The codec, the SIP scanner and the query matcher by criterion.
     Codec,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct StoreArgs {
-    /// What the example `store_figures` is given: `--rows N --rate N --memory-mib N --directory D`.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -105,14 +110,6 @@ pub(crate) fn run(command: &BenchCommand) -> Result<bool> {
             "--benches",
         ]));
     }
-    if let BenchCommand::Store(StoreArgs { arguments }) = command {
-        let mut cargo = cargo(&["run", "--release", "--package", "hepcat-store"]);
-        return succeeds(
-            cargo
-                .args(["--example", "store_figures", "--"])
-                .args(arguments),
-        );
-    }
     if cfg!(debug_assertions) {
         return run_optimised();
     }
@@ -124,7 +121,10 @@ pub(crate) fn run(command: &BenchCommand) -> Result<bool> {
             let bench = arguments.arrangement.bench()?;
             ceiling::report(&bench, Duration::from_secs(arguments.seconds))
         }
-        BenchCommand::Codec | BenchCommand::Store(_) => Ok(true),
+        BenchCommand::Keep(arguments) => keep::run(arguments),
+        BenchCommand::Store(arguments) => store::run(arguments),
+        BenchCommand::Rivals(arguments) => rivals::run(arguments),
+        BenchCommand::Codec => Ok(true),
     }
 }
 
@@ -153,6 +153,11 @@ fn say_load() {
     let average = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let average = average.split(' ').next().unwrap_or_default();
     println!("load average before the first run: {average}");
+}
+
+/// A port of loopback that nobody listens on.
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 /// A new file for the results of single runs, one JSON object a line.

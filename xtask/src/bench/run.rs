@@ -18,7 +18,7 @@ use super::{
 /// Where everything runs, and with which certificates.
 #[derive(Debug)]
 pub(super) struct Bench {
-    node_core: usize,
+    pub(super) node_core: usize,
     pub(super) load_core: usize,
     binary: PathBuf,
     datagrams_per_call: usize,
@@ -230,6 +230,11 @@ impl Bench {
         let node = NodeProcess::try_start(&self.binary, config).context("the node")?;
         drop(pinned);
         Ok(node)
+    }
+
+    /// The same on all cores.
+    pub(super) fn start_unpinned(&self, config: &str) -> Result<NodeProcess> {
+        NodeProcess::try_start(&self.binary, config).context("the node")
     }
 
     pub(super) fn start_sink(&self, load: Load) -> Result<SinkProcess> {

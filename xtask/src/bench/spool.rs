@@ -1,7 +1,7 @@
 //! `bench spool`: receiving into the spool and replaying from it, beside plain relaying in the same run.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::{
     Arrangement,
     child::{SinkProcess, run_generator},
+    free_address,
     path::Path,
     run::{Bench, Load},
 };
@@ -329,11 +330,6 @@ fn say(stretch: &Stretch) {
         stretch.peak_mib,
         stretch.lost
     );
-}
-
-/// A port of loopback that nobody listens on.
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 fn count(value: &Value) -> u64 {

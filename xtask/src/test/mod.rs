@@ -2,7 +2,7 @@
 
 mod debian;
 mod page;
-mod python;
+pub(crate) mod python;
 mod suite;
 
 use std::time::{Duration, Instant};

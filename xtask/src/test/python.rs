@@ -15,7 +15,7 @@ use crate::cargo::{succeeds, target_directory};
 const PACKAGES: [&str; 2] = ["duckdb==2.0.0", "chdb-core==26.9.0"];
 
 /// Where it is, made once below the target directory; or a note that says why it is not.
-pub(super) fn install() -> Result<std::result::Result<PathBuf, String>> {
+pub(crate) fn install() -> Result<std::result::Result<PathBuf, String>> {
     let place = target_directory()?.join("python");
     let python = place.join("bin/python");
     let complete = place.join("complete");
