@@ -391,6 +391,10 @@ fn calls_are_found_by_what_only_their_messages_know() {
     assert!(lines[1].contains("ended") && lines[1].ends_with("three@through"));
     assert!(lines[2].contains("alice") && lines[2].ends_with("one@through"));
     assert!(err(&table).contains("searched since"), "{}", err(&table));
+    // Behind a query it would be taken for a part of it.
+    let late = kept.run(&["search", "header.X-Tenant:red", "-n", "1"]);
+    assert_eq!(late.status.code(), Some(2));
+    assert!(err(&late).contains("options come first"), "{}", err(&late));
     let json = kept.run(&["search", "--json", "-n", "1", "header.X-Tenant:red"]);
     assert_eq!(out(&json).lines().count(), 1);
     let call: Value = serde_json::from_str(&out(&json)).expect("JSON");

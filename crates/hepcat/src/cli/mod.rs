@@ -20,6 +20,7 @@ mod send;
 mod store;
 mod tail;
 mod trace;
+mod words;
 
 use std::process::ExitCode;
 

@@ -13,7 +13,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{NodeArgs, api::Refusal, exit};
+use super::{NodeArgs, api::Refusal, exit, words};
 use crate::{
     call::CallRecord,
     query::{Query, Scope},
@@ -78,7 +78,7 @@ struct Searched {
 
 /// Asks the node page by page and prints what it finds. Exit code 2 for a faulty query, 1 where nothing answers.
 pub(super) async fn run(arguments: SearchArgs) -> ExitCode {
-    if let Some(word) = arguments.query.iter().find(|word| word.starts_with("--")) {
+    if let Some(word) = words::misplaced_option(&arguments.query) {
         return exit::usage(format_args!(
             "`{word}` is no option, or stands behind the query: options come first; `hepcat search --help` names them"
         ));

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::events::{Event, EventStream};
-use super::{NodeArgs, exit};
+use super::{NodeArgs, exit, words};
 use crate::{
     query::Query,
     render::{Palette, Summary, json_line},
@@ -53,9 +53,7 @@ pub(super) async fn run(arguments: TailArgs) -> ExitCode {
         Ok(interrupt) => interrupt,
         Err(error) => return exit::failed(format_args!("cannot listen for interrupts: {error}")),
     };
-    // A query may begin with `-`, so clap takes every word from there on for the query: an option that is misspelt or
-    // comes too late must not become a filter.
-    if let Some(word) = arguments.query.iter().find(|word| word.starts_with("--")) {
+    if let Some(word) = words::misplaced_option(&arguments.query) {
         return exit::usage(format_args!(
             "`{word}` is no option, or stands behind the query: options come first; `hepcat tail --help` names them"
         ));
