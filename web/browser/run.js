@@ -95,6 +95,19 @@ try {
     await page.getByRole('alert').getByText('metod').waitFor()
   })
 
+  await check('a brush over the bars chooses a time', async (page) => {
+    await page.goto(`${node.page}?last=1h`)
+    await page.locator('.strip rect.answered').first().waitFor()
+    await rows(page).first().waitFor()
+    const { x, y, width } = await page.locator('.strip svg').boundingBox()
+    await page.mouse.move(x + width * 0.8, y + 20)
+    await page.mouse.down()
+    await page.mouse.move(x + width * 0.9, y + 20, { steps: 4 })
+    await page.mouse.up()
+    await page.waitForURL(/last=\d{4}-.*\.\.\d{4}-/)
+    await page.getByText(/^\d\d calls$/).waitFor()
+  })
+
   await check('keys open a call, go through it and back', async (page) => {
     await openFirst(page, 'legs:2 flag:duplicate')
     equal(await page.locator('.leg').count(), 2, 'legs')
@@ -177,8 +190,9 @@ async function takePictures() {
   for (const scheme of ['light', 'dark']) {
     const page = await browser.newPage({ viewport: { width: 1440, height: 810 }, colorScheme: scheme })
     const take = (name) => page.screenshot({ path: join(pictures, `${name}-${scheme}.png`) })
-    await page.goto(node.page)
+    await page.goto(`${node.page}?last=1h`)
     await rows(page).first().waitFor()
+    await page.locator('.strip rect.answered').first().waitFor()
     await take('calls')
     await openFirst(page, 'legs:3')
     await page.locator('section li').first().waitFor()
