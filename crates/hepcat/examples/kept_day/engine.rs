@@ -48,7 +48,7 @@ pub(crate) fn ask(store: &Store, samples: &Samples) -> Fallible<Vec<Value>> {
         let median = walls.get(walls.len() / 2).copied().unwrap_or(f64::NAN);
         let most = walls.last().copied().unwrap_or(f64::NAN);
         let count = question.filters.len().max(1);
-        let cold = dropped.then(|| cold.as_secs_f64() * 1e3);
+        let cold = dropped.then_some(cold.as_secs_f64() * 1e3);
         let cpu_ms = used.as_secs_f64() * 1e3 / count as f64;
         let rows = rows as f64 / count as f64;
         println!(
