@@ -15,7 +15,8 @@
 //! use std::time::Duration;
 //!
 //! use hepcat_store::{
-//!     Class, Column, Envelope, Filter, Options, Row, RowBatchBuilder, RowId, Run, Search, Store,
+//!     Class, Column, Envelope, Filter, Options, Part, Row, RowBatchBuilder, RowId, Run, Search,
+//!     Store,
 //! };
 //!
 //! # let directory = tempfile::tempdir()?;
@@ -27,15 +28,16 @@
 //! // What was on the wire, what was found in it, and how to make the one from the other again.
 //! let payload = b"INVITE sip:bob@biloxi.example SIP/2.0\r\nCall-ID: a84b4c76e66710\r\n\r\n";
 //! let frame = [b"HEP3 and chunks, ".as_slice(), payload].concat();
-//! let envelope = Envelope::new(&frame)
-//!     .payload(17..17 + payload.len())
-//!     .encode(None);
 //! let mut row = Row::default();
 //! row.class = Class::Call;
 //! row.received_at = 1_795_442_400_000_000;
 //! row.method = Some("INVITE");
 //! row.call_id = Some("a84b4c76e66710");
 //! row.payload = payload;
+//! let mut envelope = Vec::new();
+//! Envelope::new(&frame)
+//!     .with(Part::Payload, 17..17 + payload.len())
+//!     .encode_into(&row, &mut envelope);
 //! row.envelope = &envelope;
 //!
 //! // Rows go in by the batch; a ticket can be waited for, by this thread or another, or be dropped.
@@ -115,7 +117,7 @@ pub use memory::{Held, MemoryStats};
 pub use options::{Fsync, Options, Retention};
 pub use retention::{Expired, Reason, Run};
 pub use row::{
-    Class, Column, Envelope, MAX_BATCH_OCTETS, MAX_BATCH_ROWS, MAX_ROW_OCTETS, Row, RowBatch,
+    Class, Column, Envelope, MAX_BATCH_OCTETS, MAX_BATCH_ROWS, MAX_ROW_OCTETS, Part, Row, RowBatch,
     RowBatchBuilder, RowId, Rows, SCHEMA_VERSION,
 };
 pub use search::{

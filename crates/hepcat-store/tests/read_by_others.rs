@@ -9,7 +9,7 @@ use std::{
 };
 
 use hepcat_store::{
-    Class, Column, Envelope, Filter, Options, Row, RowBatchBuilder, Search, Store, TextTest,
+    Class, Column, Envelope, Filter, Options, Part, Row, RowBatchBuilder, Search, Store, TextTest,
     arrow::{
         array::{Array, AsArray, RecordBatch},
         datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType},
@@ -140,11 +140,10 @@ fn filled(directory: &Path, messages: &[SipMessage]) -> Store {
         let mut rows = RowBatchBuilder::default();
         for message in chunk {
             envelope.clear();
-            Envelope::new(&message.frame)
-                .payload(message.payload_at..message.payload_at + message.payload.len())
-                .time(message.seconds_at, message.micros_at)
-                .encode_into(Some(message.at), &mut envelope);
-            rows.push(&row(message, &envelope)).expect("small enough");
+            let mut row = row(message);
+            envelope_of(message).encode_into(&row, &mut envelope);
+            row.envelope = &envelope;
+            rows.push(&row).expect("small enough");
         }
         store.append(rows).expect("appended").wait().expect("kept");
         assert!(store.flush(LIMIT));
@@ -155,7 +154,32 @@ fn filled(directory: &Path, messages: &[SipMessage]) -> Store {
     store
 }
 
-fn row<'a>(message: &'a SipMessage, envelope: &'a [u8]) -> Row<'a> {
+/// What of a frame its row says too.
+fn envelope_of(message: &SipMessage) -> Envelope<'_> {
+    let whole = Envelope::new(&message.frame).with(Part::FrameLength, 4..6);
+    message
+        .chunks()
+        .fold(whole, |envelope, (chunk_type, value)| {
+            let part = match chunk_type {
+                0x0003 => Part::SrcIp,
+                0x0004 => Part::DstIp,
+                0x0007 => Part::SrcPort,
+                0x0008 => Part::DstPort,
+                0x0009 => Part::Seconds,
+                0x000a => Part::Microseconds,
+                0x000f => {
+                    let length = value.start - 2..value.start;
+                    let envelope = envelope.with(Part::ChunkLength, length);
+                    return envelope.with(Part::Payload, value);
+                }
+                0x0011 => Part::CorrelationId,
+                _ => return envelope,
+            };
+            envelope.with(part, value)
+        })
+}
+
+fn row(message: &SipMessage) -> Row<'_> {
     let mut row = Row::default();
     row.received_at = message.at + 300;
     // Every clock is believed but that of keep-alives.
@@ -181,7 +205,6 @@ fn row<'a>(message: &'a SipMessage, envelope: &'a [u8]) -> Row<'a> {
     row.user_agent = Some("Ünïcode/1.0 \"quoted\"\t\\");
     row.error_offset = Some(-1);
     row.payload = &message.payload;
-    row.envelope = envelope;
     row
 }
 

@@ -11,7 +11,8 @@ use std::{
 };
 
 use hepcat_store::{
-    Class, Clock, Column, FaultyDisk, Filter, Options, Run, Search, SystemClock, TextTest,
+    Class, Clock, Column, Envelope, FaultyDisk, Filter, Options, Row, Run, Search, SystemClock,
+    TextTest,
 };
 use kit::{BEGIN, LIMIT, SECOND, Sample, append, assert_all, find, open, options};
 use proptest::prelude::*;
@@ -159,10 +160,9 @@ fn clocks_that_jump_lose_and_double_nothing() {
         for sample in &mut samples {
             sample.received_at += jump;
             sample.sent_at = None;
-            sample.envelope = hepcat_store::Envelope::new(
-                &[b"head-".as_slice(), &sample.payload, b"-tail"].concat(),
-            )
-            .encode(None);
+            let frame = [b"head-".as_slice(), &sample.payload, b"-tail"].concat();
+            sample.envelope.clear();
+            Envelope::new(&frame).encode_into(&Row::default(), &mut sample.envelope);
         }
         append(&store, &samples).wait().expect("kept");
         if round % 2 == 0 {

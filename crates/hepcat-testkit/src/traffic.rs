@@ -540,6 +540,19 @@ fn wire_time(at: i64) -> (u32, u32) {
     (seconds, micros)
 }
 
+impl SipMessage {
+    /// Types of the frame's chunks, and where their values stand.
+    pub fn chunks(&self) -> impl Iterator<Item = (u16, std::ops::Range<usize>)> {
+        let mut at = 6;
+        std::iter::from_fn(move || {
+            let &[_, _, high, low, more, length] = self.frame.get(at..)?.first_chunk()?;
+            let value = at + 6..at + usize::from(u16::from_be_bytes([more, length]));
+            at = value.end.max(at + 6);
+            Some((u16::from_be_bytes([high, low]), value))
+        })
+    }
+}
+
 /// Puts the HEPv3 frame around the payload: the chunks that OpenSIPS and heplify send.
 fn encode(message: &mut SipMessage) {
     let mut frame = b"HEP3\0\0".to_vec();

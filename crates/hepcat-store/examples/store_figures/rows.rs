@@ -1,11 +1,36 @@
 //! Messages of the traffic as rows.
 
-use hepcat_store::{Class, Envelope, Row, RowBatchBuilder};
+use hepcat_store::{Class, Envelope, Part, Row, RowBatchBuilder};
 use hepcat_testkit::traffic::{Dialog, SipMessage};
 
 use crate::Fallible;
 
-fn row<'a>(message: &'a SipMessage, envelope: &'a [u8]) -> Row<'a> {
+/// What of a frame its row says too.
+fn envelope_of(message: &SipMessage) -> Envelope<'_> {
+    let whole = Envelope::new(&message.frame).with(Part::FrameLength, 4..6);
+    message
+        .chunks()
+        .fold(whole, |envelope, (chunk_type, value)| {
+            let part = match chunk_type {
+                0x0003 => Part::SrcIp,
+                0x0004 => Part::DstIp,
+                0x0007 => Part::SrcPort,
+                0x0008 => Part::DstPort,
+                0x0009 => Part::Seconds,
+                0x000a => Part::Microseconds,
+                0x000f => {
+                    let length = value.start - 2..value.start;
+                    let envelope = envelope.with(Part::ChunkLength, length);
+                    return envelope.with(Part::Payload, value);
+                }
+                0x0011 => Part::CorrelationId,
+                _ => return envelope,
+            };
+            envelope.with(part, value)
+        })
+}
+
+fn row(message: &SipMessage) -> Row<'_> {
     let mut row = Row::default();
     row.received_at = message.at + 300;
     row.sent_at = Some(message.at);
@@ -50,7 +75,6 @@ fn row<'a>(message: &'a SipMessage, envelope: &'a [u8]) -> Row<'a> {
     row.via_branch = Some(&message.branch);
     row.user_agent = Some(message.user_agent);
     row.payload = &message.payload;
-    row.envelope = envelope;
     row
 }
 
@@ -59,11 +83,10 @@ pub(crate) fn batch(messages: &[SipMessage]) -> Fallible<RowBatchBuilder> {
     let mut envelope = Vec::new();
     for message in messages {
         envelope.clear();
-        Envelope::new(&message.frame)
-            .payload(message.payload_at..message.payload_at + message.payload.len())
-            .time(message.seconds_at, message.micros_at)
-            .encode_into(Some(message.at), &mut envelope);
-        rows.push(&row(message, &envelope))?;
+        let mut row = row(message);
+        envelope_of(message).encode_into(&row, &mut envelope);
+        row.envelope = &envelope;
+        rows.push(&row)?;
     }
     Ok(rows)
 }

@@ -117,14 +117,11 @@ impl Row<'_> {
         RowId::from_number(self.row_id)
     }
 
-    /// The frame as it was received. `None` for rows that have none, such as records, and where it is damaged.
+    /// The frame as it was received, of a row that has the columns of every [`Part`](super::Part). `None` for rows that
+    /// have none, such as records, and where it is damaged.
     #[must_use]
     pub fn frame(&self) -> Option<Vec<u8>> {
-        super::envelope::Envelope::rebuild(
-            self.envelope,
-            self.payload,
-            self.sent_at.or(self.claimed_at),
-        )
+        super::envelope::rebuild(self)
     }
 }
 

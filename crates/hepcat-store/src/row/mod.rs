@@ -14,7 +14,7 @@ pub use batch::{MAX_BATCH_OCTETS, MAX_BATCH_ROWS, MAX_ROW_OCTETS, RowBatch, RowB
 pub use class::Class;
 pub(crate) use columns::schema;
 pub use columns::{Column, Row, Rows, SCHEMA_VERSION};
-pub use envelope::Envelope;
+pub use envelope::{Envelope, Part};
 pub use id::RowId;
 pub(crate) use id::{MAX_GENERATION, MAX_NODE, MAX_PLACE};
 pub(crate) use kind::{Form, Malformed};

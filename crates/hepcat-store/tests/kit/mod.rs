@@ -8,11 +8,14 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use hepcat_store::{Class, Envelope, Filter, Options, Row, RowBatchBuilder, Search, Store, Ticket};
+use hepcat_store::{
+    Class, Envelope, Filter, Options, Part, Row, RowBatchBuilder, Search, Store, Ticket,
+};
 
 /// 2026-11-23 14:00:00 UTC.
 pub(crate) const BEGIN: i64 = 1_795_442_400_000_000;
@@ -64,9 +67,7 @@ impl Sample {
             method: (is_sip && random.bool()).then_some("INVITE"),
             status: (is_sip && random.bool()).then(|| random.i32(100..700)),
             src_ip: is_sip.then(|| format!("10.0.{}.{}", random.u8(0..3), random.u8(0..5))),
-            envelope: Envelope::new(&frame)
-                .payload(5..5 + payload.len())
-                .encode(sent_at),
+            envelope: enveloped(&frame, 5..5 + payload.len()),
             payload: payload.into_bytes(),
         }
     }
@@ -97,6 +98,17 @@ impl Sample {
     pub(crate) fn time(&self) -> i64 {
         self.sent_at.unwrap_or(self.received_at)
     }
+}
+
+/// The envelope of a frame whose payload is at `at`.
+pub(crate) fn enveloped(frame: &[u8], at: Range<usize>) -> Vec<u8> {
+    let mut row = Row::default();
+    row.payload = frame.get(at.clone()).expect("it is there");
+    let mut envelope = Vec::new();
+    Envelope::new(frame)
+        .with(Part::Payload, at)
+        .encode_into(&row, &mut envelope);
+    envelope
 }
 
 pub(crate) fn options() -> Options {

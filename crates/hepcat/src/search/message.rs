@@ -33,7 +33,7 @@ pub struct StoredMessage {
 
 impl StoredMessage {
     /// The columns without which a row is no message.
-    pub const COLUMNS: [Column; 18] = [
+    pub const COLUMNS: [Column; 23] = [
         Column::RowId,
         Column::Record,
         Column::ReceivedAt,
@@ -50,6 +50,11 @@ impl StoredMessage {
         Column::LabelF2,
         Column::LabelF3,
         Column::Labels,
+        Column::SrcIp,
+        Column::DstIp,
+        Column::SrcPort,
+        Column::DstPort,
+        Column::CorrelationId,
         Column::Payload,
         Column::Envelope,
     ];

@@ -9,8 +9,8 @@ use std::{
 
 use hepcat_net::{Origin, Unparsable};
 use hepcat_sip::{NameAddr, Scan};
-use hepcat_store::{Envelope, Row, RowBatchBuilder, RowTooLarge};
-use hepcat_wire::{ChunkType, Message, VendorId, trim_nul};
+use hepcat_store::{Envelope, Part, Row, RowBatchBuilder, RowTooLarge};
+use hepcat_wire::{ChunkType, Message, VendorId, Version, trim_nul};
 
 use super::{
     class::class_of,
@@ -84,9 +84,6 @@ impl RowWriter {
         };
         let frame = without_keys(message);
         let payload = view.payload().unwrap_or_default();
-        self.envelope.clear();
-        frame_around(message, &frame, payload)
-            .encode_into(times.sent_at.or(times.claimed_at), &mut self.envelope);
         self.texts.of_origin(&envelope.origin);
         self.texts.of_message(message);
         let sip = view.sip();
@@ -97,7 +94,6 @@ impl RowWriter {
         row.class = class_of(message.protocol_type(), sip);
         row.hep_version = Some(i32::from(message.version().number()));
         row.payload = payload;
-        row.envelope = &self.envelope;
         times.fill(&mut row);
         fill_origin(&mut row, &envelope.origin, about.listener, &self.texts);
         fill_message(&mut row, message, &words, &self.texts);
@@ -108,6 +104,9 @@ impl RowWriter {
         if let Some((call_id, by)) = about.attached {
             (row.attached_to, row.attached_by) = (Some(call_id), Some(by));
         }
+        self.envelope.clear();
+        frame_around(message, &frame, payload).encode_into(&row, &mut self.envelope);
+        row.envelope = &self.envelope;
         self.rows.push(&row)
     }
 
@@ -121,10 +120,6 @@ impl RowWriter {
         listener: &str,
     ) -> Result<(), RowTooLarge> {
         let frame = without_likely_keys(&unparsable.frame);
-        self.envelope.clear();
-        Envelope::new(&frame)
-            .payload(0..frame.len())
-            .encode_into(None, &mut self.envelope);
         self.texts.of_origin(&unparsable.origin);
         let times = Times {
             received_at: micros(since_epoch(unparsable.received_at)),
@@ -135,9 +130,13 @@ impl RowWriter {
         row.error_reason = Some(unparsable.error.reason());
         row.error_offset = i32::try_from(unparsable.error.offset()).ok();
         row.payload = &frame;
-        row.envelope = &self.envelope;
         times.fill(&mut row);
         fill_origin(&mut row, &unparsable.origin, listener, &self.texts);
+        self.envelope.clear();
+        Envelope::new(&frame)
+            .with(Part::Payload, 0..frame.len())
+            .encode_into(&row, &mut self.envelope);
+        row.envelope = &self.envelope;
         self.rows.push(&row)
     }
 
@@ -166,30 +165,39 @@ impl RowWriter {
     }
 }
 
-/// The frame, with its payload and its time taken out where they are what the row holds in columns of their own.
+/// The frame without what the row holds in columns of its own. Ranges that hold something else after all are kept.
 fn frame_around<'a, B: AsRef<[u8]>>(
     message: &Message<B>,
     frame: &'a [u8],
     payload: &[u8],
 ) -> Envelope<'a> {
     let mut around = Envelope::new(frame);
-    // Inflated or unwrapped, it is no piece of the frame, which is then kept whole.
+    // Inflated or unwrapped, it is no piece of the frame, which then keeps it.
     if let Some(range) = range_of(payload, message.as_received())
         && !payload.is_empty()
     {
-        around = around.payload(range);
+        around = around.with(Part::Payload, range);
     }
-    let value_of = |chunk_type| {
-        let chunk = message.chunk(VendorId::GENERIC, chunk_type)?;
-        Some(chunk.offset() + CHUNK_HEAD)
-    };
-    match (
-        value_of(ChunkType::TIME_SEC),
-        value_of(ChunkType::TIME_USEC),
-    ) {
-        (Some(seconds), Some(microseconds)) => around.time(seconds, microseconds),
-        _ => around,
+    if message.version() != Version::V3 {
+        return around;
     }
+    let chunks = message.chunks();
+    let generic = chunks.filter(|chunk| chunk.vendor_id() == VendorId::GENERIC);
+    generic.fold(around.with(Part::FrameLength, 4..6), |around, chunk| {
+        let value = chunk.offset() + CHUNK_HEAD;
+        let part = match chunk.chunk_type() {
+            ChunkType::SRC_IPV4 | ChunkType::SRC_IPV6 => Part::SrcIp,
+            ChunkType::DST_IPV4 | ChunkType::DST_IPV6 => Part::DstIp,
+            ChunkType::SRC_PORT => Part::SrcPort,
+            ChunkType::DST_PORT => Part::DstPort,
+            ChunkType::TIME_SEC => Part::Seconds,
+            ChunkType::TIME_USEC => Part::Microseconds,
+            ChunkType::CORRELATION_ID => Part::CorrelationId,
+            ChunkType::PAYLOAD => return around.with(Part::ChunkLength, value - 2..value),
+            _ => return around,
+        };
+        around.with(part, value..value + chunk.value().len())
+    })
 }
 
 /// The times of a row, in microseconds since 1970.
