@@ -1,6 +1,9 @@
 //! DuckDB and ClickHouse read the store's segments as they are: they see every value of every column, and a question
 //! has the rows for an answer that a search of ours finds.
 
+#[path = "../examples/store_figures/envelope.rs"]
+mod envelope;
+
 use std::{
     env,
     path::{Path, PathBuf},
@@ -9,7 +12,7 @@ use std::{
 };
 
 use hepcat_store::{
-    Class, Column, Envelope, Filter, Options, Part, Row, RowBatchBuilder, Search, Store, TextTest,
+    Class, Column, Filter, Options, Row, RowBatchBuilder, Search, Store, TextTest,
     arrow::{
         array::{Array, AsArray, RecordBatch},
         datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType},
@@ -19,6 +22,8 @@ use hepcat_testkit::{
     skipped,
     traffic::{Dialog, SipMessage, Traffic},
 };
+
+use envelope::envelope_of;
 
 /// 2026-11-23 13:59:59 UTC: the rows are of two hours.
 const BEGIN: i64 = 1_795_442_399_000_000;
@@ -152,31 +157,6 @@ fn filled(directory: &Path, messages: &[SipMessage]) -> Store {
         }
     }
     store
-}
-
-/// What of a frame its row says too.
-fn envelope_of(message: &SipMessage) -> Envelope<'_> {
-    let whole = Envelope::new(&message.frame).with(Part::FrameLength, 4..6);
-    message
-        .chunks()
-        .fold(whole, |envelope, (chunk_type, value)| {
-            let part = match chunk_type {
-                0x0003 => Part::SrcIp,
-                0x0004 => Part::DstIp,
-                0x0007 => Part::SrcPort,
-                0x0008 => Part::DstPort,
-                0x0009 => Part::Seconds,
-                0x000a => Part::Microseconds,
-                0x000f => {
-                    let length = value.start - 2..value.start;
-                    let envelope = envelope.with(Part::ChunkLength, length);
-                    return envelope.with(Part::Payload, value);
-                }
-                0x0011 => Part::CorrelationId,
-                _ => return envelope,
-            };
-            envelope.with(part, value)
-        })
 }
 
 fn row(message: &SipMessage) -> Row<'_> {

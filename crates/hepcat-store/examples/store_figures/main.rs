@@ -11,6 +11,7 @@
 
 #![expect(clippy::print_stdout, reason = "what it says is its result")]
 
+mod envelope;
 mod finish;
 mod grouped;
 mod questions;
