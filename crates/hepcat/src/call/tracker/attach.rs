@@ -72,13 +72,7 @@ impl Tracker {
     fn attached(&mut self, found: Option<(usize, AttachedBy)>, at: Moment) -> Placed {
         let Some((number, by)) = found else {
             self.state.counters.unplaced += 1;
-            return Placed {
-                at,
-                place: None,
-                novelty: Novelty::New,
-                attached_by: None,
-                slot: None,
-            };
+            return Placed::nowhere(at);
         };
         self.touch(number);
         Placed {

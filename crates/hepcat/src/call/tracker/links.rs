@@ -13,7 +13,7 @@ use crate::call::{
     },
     digest::{Digest, mix},
     headers::More,
-    heard::{Novelty, has_cookie},
+    heard::has_cookie,
     leg::is_private,
     method::Method,
     moment::Moment,
@@ -300,11 +300,8 @@ impl Tracker {
             self.state.counters.unplaced += 1;
         }
         Placed {
-            at,
             place,
-            novelty: Novelty::New,
-            attached_by: None,
-            slot: None,
+            ..Placed::nowhere(at)
         }
     }
 

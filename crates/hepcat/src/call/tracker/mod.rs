@@ -56,6 +56,19 @@ pub struct Placed {
     pub(in crate::call) slot: Option<usize>,
 }
 
+impl Placed {
+    /// What belongs to nothing that is open.
+    pub(super) const fn nowhere(at: Moment) -> Self {
+        Self {
+            at,
+            place: None,
+            novelty: Novelty::New,
+            attached_by: None,
+            slot: None,
+        }
+    }
+}
+
 /// What the tracker has done since it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -351,13 +364,7 @@ impl Tracker {
     ) -> Placed {
         let Some(call_id) = scan.call_id() else {
             self.state.counters.without_call_id += 1;
-            return Placed {
-                at,
-                place: None,
-                novelty: Novelty::New,
-                attached_by: None,
-                slot: None,
-            };
+            return Placed::nowhere(at);
         };
         let digest = self.digest;
         let key = digest.of(call_id);
@@ -392,13 +399,7 @@ impl Tracker {
         };
         let mut told = SmallVec::new();
         let Some(leg) = self.state.legs.get_mut(number).and_then(Option::as_mut) else {
-            return Placed {
-                at,
-                place: None,
-                novelty: Novelty::New,
-                attached_by: None,
-                slot: None,
-            };
+            return Placed::nowhere(at);
         };
         let novelty = leg.hear(&hearing, &mut told);
         self.touch(number);
