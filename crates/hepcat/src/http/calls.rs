@@ -9,7 +9,7 @@ use axum::{
 use hepcat_store::Cancel;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -73,14 +73,7 @@ pub(super) struct SearchParameters {
 pub(super) async fn list(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<SearchParameters>,
-) -> Response {
-    match find(&shared, parameters).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response, Problem> {
+) -> Result<Response, Problem> {
     let time = asking::range(parameters.from, parameters.to);
     let asked = OfCalls::read(&parameters.q, &time)?;
     let searched = asked.searched();
@@ -92,7 +85,7 @@ async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response,
         ..CallSearch::default()
     };
     let cancel = search.cancel.clone();
-    let answer = asking::ask(shared, cancel, move |sink| {
+    let answer = asking::ask(&shared, cancel, move |sink| {
         let fits = |call: &CallRecord| asked.query.matches(call);
         let page = match &asked.messages {
             Some(messages) => search::calls_through_messages(sink, &search, messages, fits)?,
@@ -121,16 +114,15 @@ async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response,
         SearchEnded,
     ),
 )]
-pub(super) async fn show(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
+pub(super) async fn show(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+) -> Result<Json<CallRecord>, Problem> {
     let asked = name.clone();
     let found = asking::ask(&shared, Cancel::default(), move |sink| {
         search::call(sink, &asked)
     });
-    match found.await {
-        Ok(Some(call)) => Json(call).into_response(),
-        Ok(None) => no_call(&name).into_response(),
-        Err(problem) => problem.into_response(),
-    }
+    found.await?.map(Json).ok_or_else(|| no_call(&name))
 }
 
 /// Everything that belongs to a call.
@@ -145,7 +137,10 @@ pub(super) async fn show(State(shared): State<Shared>, Path(name): Path<String>)
         SearchEnded,
     ),
 )]
-pub(super) async fn messages(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
+pub(super) async fn messages(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
     let clock = shared.node.pipeline().topology().clock();
     let answer = of_whole(&shared, name, move |_, page| {
         let messages = page.messages.iter();
@@ -156,10 +151,7 @@ pub(super) async fn messages(State(shared): State<Shared>, Path(name): Path<Stri
             "unreadable": page.report.unreadable,
         })
     });
-    match answer.await {
-        Ok(answer) => Json(answer).into_response(),
-        Err(problem) => problem.into_response(),
-    }
+    answer.await.map(Json)
 }
 
 /// What makes a column of the ladder.
@@ -205,15 +197,13 @@ pub(super) async fn ladder(
     State(shared): State<Shared>,
     Path(name): Path<String>,
     Parameters(parameters): Parameters<LadderParameters>,
-) -> Response {
+) -> Result<Response, Problem> {
     let answer = of_whole(&shared, name, move |_, page| {
         let ladder = search::ladder(&page.messages, parameters.lanes.into());
         (left_out(&page), ladder)
     });
-    match answer.await {
-        Ok((left_out, ladder)) => (left_out, Json(ladder)).into_response(),
-        Err(problem) => problem.into_response(),
-    }
+    let (left_out, ladder) = answer.await?;
+    Ok((left_out, Json(ladder)).into_response())
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize, ToSchema)]
@@ -262,7 +252,7 @@ pub(super) async fn flow(
     State(shared): State<Shared>,
     Path(name): Path<String>,
     Parameters(parameters): Parameters<FlowParameters>,
-) -> Response {
+) -> Result<Response, Problem> {
     let mut text = Text::default()
         .with_art(if parameters.ascii {
             Art::Ascii
@@ -286,10 +276,8 @@ pub(super) async fn flow(
         (left_out(&page), drawn)
     });
     let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-    match answer.await {
-        Ok((left_out, drawn)) => (kind, left_out, drawn).into_response(),
-        Err(problem) => problem.into_response(),
-    }
+    let (left_out, drawn) = answer.await?;
+    Ok((kind, left_out, drawn).into_response())
 }
 
 /// A header that says why older messages are missing, where they are.

@@ -70,17 +70,12 @@ enum Of {
 pub(super) async fn show(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<FacetParameters>,
-) -> Response {
-    let counted = count(&shared, &parameters).await;
-    counted.unwrap_or_else(Problem::into_response)
-}
-
-async fn count(shared: &Shared, parameters: &FacetParameters) -> Result<Response, Problem> {
+) -> Result<Response, Problem> {
     let field = field(&parameters.field)?;
-    let mut search = FacetSearch::new(of(parameters, &field)?, field);
+    let mut search = FacetSearch::new(of(&parameters, &field)?, field);
     search.limit = parameters.limit.unwrap_or(search.limit).clamp(1, MOST);
     let cancel = search.cancel.clone();
-    let counted = asking::ask(shared, cancel, move |sink| search::facet(sink, &search));
+    let counted = asking::ask(&shared, cancel, move |sink| search::facet(sink, &search));
     match counted.await? {
         Ok(facet) => Ok(Json(facet).into_response()),
         Err(error) => Err(asking::faulty("field not counted", error.to_string())),

@@ -55,12 +55,7 @@ pub(super) struct HistogramParameters {
 pub(super) async fn show(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<HistogramParameters>,
-) -> Response {
-    let counted = count(&shared, &parameters).await;
-    counted.unwrap_or_else(Problem::into_response)
-}
-
-async fn count(shared: &Shared, parameters: &HistogramParameters) -> Result<Response, Problem> {
+) -> Result<Response, Problem> {
     let time = asking::range(parameters.from, parameters.to);
     // What only calls know, messages cannot be asked, and the other way round.
     let messages = asking::of_messages(&parameters.q, &time).ok();
@@ -86,7 +81,9 @@ async fn count(shared: &Shared, parameters: &HistogramParameters) -> Result<Resp
     search.bucket = bucket;
     search.kind = (!parameters.all).then_some(Kind::Call);
     let cancel = search.cancel.clone();
-    let counted = asking::ask(shared, cancel, move |sink| search::histogram(sink, &search));
+    let counted = asking::ask(&shared, cancel, move |sink| {
+        search::histogram(sink, &search)
+    });
     match counted.await? {
         Ok(histogram) => Ok(Json(histogram).into_response()),
         Err(error) => Err(asking::faulty("too many buckets", error.to_string())),

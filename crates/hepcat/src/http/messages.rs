@@ -64,14 +64,7 @@ pub(super) struct SearchParameters {
 pub(super) async fn list(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<SearchParameters>,
-) -> Response {
-    match find(&shared, parameters).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response, Problem> {
+) -> Result<Response, Problem> {
     let time = asking::range(parameters.from, parameters.to);
     let asked = asking::of_messages(&parameters.q, &time)?;
     let searched = asked.searched();
@@ -85,7 +78,7 @@ async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response,
         Contents::ALL.digest(false)
     };
     let cancel = search.cancel.clone();
-    let answer = asking::ask(shared, cancel, move |sink| {
+    let answer = asking::ask(&shared, cancel, move |sink| {
         let page = search::messages(sink.store(), &search)?;
         let messages = page.messages.iter();
         Ok(json!({

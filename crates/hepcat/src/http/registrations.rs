@@ -55,14 +55,7 @@ pub(super) struct SearchParameters {
 pub(super) async fn list(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<SearchParameters>,
-) -> Response {
-    match find(&shared, parameters).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response, Problem> {
+) -> Result<Response, Problem> {
     let search = RegistrationSearch {
         text: parameters.text,
         state: parameters.state,
@@ -71,7 +64,7 @@ async fn find(shared: &Shared, parameters: SearchParameters) -> Result<Response,
         ..RegistrationSearch::default()
     };
     let cancel = search.cancel.clone();
-    let answer = asking::ask(shared, cancel, move |sink| {
+    let answer = asking::ask(&shared, cancel, move |sink| {
         let page = search::registrations(sink, &search)?;
         Ok(json!({
             "registrations": page.registrations,

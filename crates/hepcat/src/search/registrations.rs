@@ -42,12 +42,12 @@ impl Default for RegistrationSearch {
 }
 
 impl RegistrationSearch {
-    fn fits(&self, registration: &RegistrationRecord) -> bool {
+    /// `text` is that of the search in lower case.
+    fn fits(&self, registration: &RegistrationRecord, text: &str) -> bool {
         if self.state.is_some_and(|state| state != registration.state) {
             return false;
         }
-        let wanted = self.text.to_lowercase();
-        let has = |text: &str| text.to_lowercase().contains(&wanted);
+        let has = |part: &str| part.to_lowercase().contains(text);
         has(&registration.address_of_record)
             || has(&registration.contact)
             || (registration.user_agent.as_deref()).is_some_and(has)
@@ -75,11 +75,12 @@ pub fn registrations(
     sink: &StoreSink,
     search: &RegistrationSearch,
 ) -> Result<RegistrationPage, SearchError> {
+    let text = search.text.to_lowercase();
     let mut known: HashSet<RegistrationId> = HashSet::new();
     let mut found: Vec<RegistrationRecord> = Vec::new();
     for registration in sink.tracker().lock().registrations() {
         known.insert(registration.id);
-        if is_behind(&registration, search.after) && search.fits(&registration) {
+        if is_behind(&registration, search.after) && search.fits(&registration, &text) {
             found.push(registration);
         }
     }
@@ -93,13 +94,14 @@ pub fn registrations(
             ended_by: None,
         });
     }
-    kept(sink, search, known, found)
+    kept(sink, search, &text, known, found)
 }
 
 /// Goes on among rows.
 fn kept(
     sink: &StoreSink,
     search: &RegistrationSearch,
+    text: &str,
     mut known: HashSet<RegistrationId>,
     mut registrations: Vec<RegistrationRecord>,
 ) -> Result<RegistrationPage, SearchError> {
@@ -136,7 +138,7 @@ fn kept(
             let record: Option<RegistrationRecord> = serde_json::from_slice(row.payload).ok();
             let is_new = |record: &RegistrationRecord| known.insert(record.id);
             if let Some(record) = record.filter(is_new)
-                && search.fits(&record)
+                && search.fits(&record, text)
             {
                 registrations.push(record);
             }
