@@ -1,6 +1,10 @@
 //! Retention: what goes, and why. The plan is a decision, nothing else; carrying it out is one step of the manifest.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     counters::add,
@@ -190,6 +194,7 @@ pub(crate) fn run(inner: &Arc<Inner>, run: Run) -> Vec<Expired> {
     let numbers: Vec<u64> = expired.iter().map(|expired| expired.segment).collect();
     let edit = Edit {
         remove: numbers.clone(),
+        expired: newest_by_class(&expired),
         why: Why::Retention,
         ..Edit::default()
     };
@@ -207,8 +212,7 @@ pub(crate) fn run(inner: &Arc<Inner>, run: Run) -> Vec<Expired> {
     drop(view);
     inner.live.exchange(None, Vec::new(), &numbers);
     drop(manifest);
-    let hours: std::collections::BTreeSet<i64> =
-        gone.iter().map(|segment| segment.entry.hour).collect();
+    let hours: BTreeSet<i64> = gone.iter().map(|segment| segment.entry.hour).collect();
     for segment in gone {
         segment.doom();
     }
@@ -222,6 +226,17 @@ pub(crate) fn run(inner: &Arc<Inner>, run: Run) -> Vec<Expired> {
     );
     tracing::info!(segments = expired.len(), "retention removed segments");
     expired
+}
+
+fn newest_by_class(expired: &[Expired]) -> BTreeMap<String, i64> {
+    let mut newest = BTreeMap::new();
+    for expired in expired {
+        let until = newest
+            .entry(expired.class.name().to_owned())
+            .or_insert(expired.newest);
+        *until = expired.newest.max(*until);
+    }
+    newest
 }
 
 #[cfg(test)]

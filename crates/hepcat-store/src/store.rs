@@ -29,7 +29,7 @@ use crate::{
     paths::Paths,
     recovery,
     retention::{self, Expired, Run, Trust},
-    row::{RowBatchBuilder, RowId},
+    row::{Class, RowBatchBuilder, RowId},
     search::{self, CountBy, Counts, Found, Search, SearchError},
     segment::{Opened, Segment, SegmentError},
     ticket::Ticket,
@@ -495,6 +495,14 @@ impl Store {
             inventory.widen(batch.received.0, batch.received.1);
         }
         inventory
+    }
+
+    /// Up to which `received_at` retention removed rows of this class; `None` where it has removed none, and where the
+    /// manifest that said so was lost.
+    #[must_use]
+    pub fn expired_until(&self, class: Class) -> Option<i64> {
+        let manifest = self.inner.manifest.lock();
+        manifest.state().expired.get(class.name()).copied()
     }
 
     /// Counters, and what there is.

@@ -1,5 +1,7 @@
 //! Lines of the manifest: a checksum and a JSON object.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::entry::SegmentEntry;
@@ -23,6 +25,9 @@ pub(super) struct Line {
     pub(super) remove: Vec<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) done: Option<u32>,
+    /// By the name of a class: retention removed rows of it that were received up to then.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) expired: BTreeMap<String, i64>,
     #[serde(default)]
     pub(super) why: Why,
 }

@@ -31,6 +31,8 @@ pub(crate) struct State {
     /// Every generation below this one is in segments.
     pub(crate) done: u32,
     pub(crate) segments: BTreeMap<u64, SegmentEntry>,
+    /// By the name of a class: retention removed rows of it that were received up to then.
+    pub(crate) expired: BTreeMap<String, i64>,
 }
 
 /// What was found in place of a sound manifest.
@@ -84,6 +86,7 @@ fn parse(octets: &[u8]) -> Found {
         next_generation: first.next_generation,
         done: first.done,
         segments: BTreeMap::new(),
+        expired: BTreeMap::new(),
     };
     state.apply(&first.line);
     let mut number = 1;
@@ -107,6 +110,10 @@ impl State {
         for entry in &line.add {
             self.next_segment = self.next_segment.max(entry.number + 1);
             self.segments.insert(entry.number, entry.clone());
+        }
+        for (class, until) in &line.expired {
+            let known = self.expired.entry(class.clone()).or_insert(*until);
+            *known = (*known).max(*until);
         }
         if let Some(done) = line.done {
             self.done = self.done.max(done);
@@ -132,6 +139,7 @@ pub(crate) struct Edit {
     pub(crate) add: Vec<SegmentEntry>,
     pub(crate) remove: Vec<u64>,
     pub(crate) done: Option<u32>,
+    pub(crate) expired: BTreeMap<String, i64>,
     pub(crate) why: Why,
 }
 
@@ -184,6 +192,7 @@ impl Manifest {
             add: edit.add,
             remove: edit.remove,
             done: edit.done,
+            expired: edit.expired,
             why: edit.why,
         };
         let octets = line::write(&line);
@@ -229,6 +238,7 @@ impl Manifest {
             done: self.state.done,
             line: Line {
                 add: self.state.segments.values().cloned().collect(),
+                expired: self.state.expired.clone(),
                 ..Line::default()
             },
         };

@@ -54,5 +54,7 @@ pub(crate) fn rebuild(node: u16, footers: Vec<Footer>, generations: &BTreeSet<u3
         next_generation,
         done,
         segments,
+        // Segments do not say what there was beside them.
+        expired: BTreeMap::new(),
     }
 }

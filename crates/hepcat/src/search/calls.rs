@@ -107,6 +107,7 @@ pub fn calls(
     fits: impl Fn(&CallRecord) -> bool,
 ) -> Result<CallPage, SearchError> {
     let is_asked = |call: &CallRecord| search.admits(call) && fits(call);
+    let retained = Retained::of(sink);
     let mut calls = Vec::new();
     let behind_open = match open_calls(sink, search, is_asked, &mut calls) {
         ControlFlow::Break(page) => return Ok(page),
@@ -131,10 +132,8 @@ pub fn calls(
                 break 'search;
             }
             next = Some(Place::Kept(cursor(&row)));
-            if let Some(call) = call_of(&row).filter(|call| known.insert(call.id) && is_asked(call))
-            {
-                calls.push(call);
-            }
+            let call = retained.call_of(&row);
+            calls.extend(call.filter(|call| known.insert(call.id) && is_asked(call)));
         }
     }
     let is_whole = calls.len() < search.limit && ended_by.is_none();
@@ -154,6 +153,7 @@ fn open_calls(
     calls: &mut Vec<CallRecord>,
 ) -> ControlFlow<CallPage, Option<Place>> {
     let begun = Instant::now();
+    let retained = Retained::of(sink);
     let mut open = match search.after {
         Some(Place::Kept(_)) => return ControlFlow::Continue(search.after),
         _ => sink.tracker().lock().open_by_start(),
@@ -180,7 +180,8 @@ fn open_calls(
                 return ControlFlow::Break(page);
             }
             page.next = Some(Place::Open(open.started, open.id.as_u64()));
-            calls.extend(tracker.record_of(open).filter(&is_asked));
+            let call = tracker.record_of(open).map(|call| retained.mark(call));
+            calls.extend(call.filter(&is_asked));
         }
     }
     // With nothing behind it there may be rows: the next page begins with them.
@@ -231,12 +232,13 @@ pub(super) struct Looked {
 
 /// Shows `see` each call that is open.
 pub(super) fn each_open(sink: &StoreSink, mut see: impl FnMut(&CallRecord)) {
+    let retained = Retained::of(sink);
     let open = sink.tracker().lock().open_by_start();
     for some in open.chunks(AT_A_TIME) {
         let calls: Vec<CallRecord> = {
             let tracker = sink.tracker().lock();
             let records = some.iter().filter_map(|open| tracker.record_of(open));
-            records.collect()
+            records.map(|call| retained.mark(call)).collect()
         };
         calls.iter().for_each(&mut see);
     }
@@ -257,13 +259,14 @@ pub(super) fn each_call(
             see(call);
         }
     });
+    let retained = Retained::of(sink);
     let mut looked = Looked::default();
     let mut found = sink.store().search(closed(sink, search, filter))?;
     for rows in &mut found {
         match rows {
             Ok(rows) => {
                 let calls = rows.rows();
-                for call in calls.iter().filter_map(|row| call_of(&row)) {
+                for call in calls.iter().filter_map(|row| retained.call_of(&row)) {
                     if search.admits(&call) && known.insert(call.id) && fits(&call) {
                         see(&call);
                     }
@@ -294,9 +297,11 @@ pub fn call(sink: &StoreSink, name: &str) -> Result<Option<CallRecord>, SearchEr
 /// The same of calls that are open.
 #[must_use]
 pub fn open_call(sink: &StoreSink, name: &str) -> Option<CallRecord> {
+    let retained = Retained::of(sink);
     let tracker = sink.tracker().lock();
     let by_id = CallId::parse(name).and_then(|id| tracker.call(id));
-    by_id.or_else(|| tracker.call_with(name))
+    let call = by_id.or_else(|| tracker.call_with(name))?;
+    Some(retained.mark(call))
 }
 
 /// The same of calls that are rows, with the row.
@@ -308,7 +313,7 @@ pub fn closed_call(
     name: &str,
 ) -> Result<Option<(RowId, CallRecord)>, SearchError> {
     if let Some(id) = CallId::parse(name)
-        && let Some((row, call)) = row_of(sink.store(), id)?
+        && let Some((row, call)) = row_of(sink, id)?
     {
         if !sink.is_superseded(row) {
             return Ok(Some((row, call)));
@@ -340,14 +345,14 @@ fn closed_call_with(
             .get(0)
             .and_then(|row| CallId::parse(row.correlation_id?));
         if let Some(id) = id {
-            return row_of(sink.store(), id);
+            return row_of(sink, id);
         }
     }
     Ok(None)
 }
 
 /// The latest row of the call of this id.
-fn row_of(store: &Store, id: CallId) -> Result<Option<(RowId, CallRecord)>, SearchError> {
+fn row_of(sink: &StoreSink, id: CallId) -> Result<Option<(RowId, CallRecord)>, SearchError> {
     let mut asked = Search::new(Filter::All(vec![
         Filter::Class(vec![Class::Record]),
         Filter::is(Column::Record, CALL),
@@ -356,10 +361,11 @@ fn row_of(store: &Store, id: CallId) -> Result<Option<(RowId, CallRecord)>, Sear
     asked.columns = Some(vec![Column::Payload]);
     asked.limit = Some(1);
     asked.deadline = Some(DEADLINE);
-    for rows in store.search(asked)? {
+    let retained = Retained::of(sink);
+    for rows in sink.store().search(asked)? {
         let rows = rows?;
         let first = rows.rows().get(0);
-        if let Some(found) = first.and_then(|row| Some((row.id(), call_of(&row)?))) {
+        if let Some(found) = first.and_then(|row| Some((row.id(), retained.call_of(&row)?))) {
             return Ok(Some(found));
         }
     }
@@ -436,8 +442,33 @@ fn around(moment: Moment, micros: i64) -> i64 {
     moment.as_micros().saturating_add(micros)
 }
 
-pub(super) fn call_of(row: &Row<'_>) -> Option<CallRecord> {
-    serde_json::from_slice(row.payload).ok()
+/// What retention has left of calls: a record says what was there, and is told what has gone since.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Retained {
+    since: Option<Moment>,
+}
+
+impl Retained {
+    pub(super) fn of(sink: &StoreSink) -> Self {
+        let until = sink.store().expired_until(Class::Call);
+        Self {
+            since: until.map(Moment::from_micros),
+        }
+    }
+
+    /// The call of a row.
+    pub(super) fn call_of(self, row: &Row<'_>) -> Option<CallRecord> {
+        let call = serde_json::from_slice(row.payload).ok()?;
+        Some(self.mark(call))
+    }
+
+    /// Marks a call of which a part is gone.
+    pub(super) fn mark(self, mut call: CallRecord) -> CallRecord {
+        if let Some(since) = self.since {
+            call.partition_removed(since);
+        }
+        call
+    }
 }
 
 pub(super) fn cursor(row: &Row<'_>) -> Cursor {

@@ -12,7 +12,7 @@ use hepcat_store::{
 
 use super::{
     Asked, CallPage, CallSearch, Place,
-    calls::{belongs_to, call_of, cursor, is_shown},
+    calls::{Retained, belongs_to, cursor, is_shown},
 };
 use crate::{
     call::{CallId, CallRecord},
@@ -252,11 +252,12 @@ impl Looking<'_> {
         }
         let mut calls = Calls::default();
         let mut known = HashSet::new();
+        let retained = Retained::of(self.sink);
         for id in &ids {
             // One at a time: ingest waits for this lock.
             let open = self.sink.tracker().lock().call_with(id);
             if let Some(call) = open.filter(|call| known.insert(call.id)) {
-                calls.add(call);
+                calls.add(retained.mark(call));
             }
         }
         let received = mentions.iter().map(|mention| mention.at.received_at).min();
@@ -283,7 +284,8 @@ impl Looking<'_> {
         let mut calls = Vec::new();
         let mut beyond = HashSet::new();
         let records = self.record(&[CALL, LEG], Column::CallId, ids, since);
-        self.each(records, report, |row| match call_of(row) {
+        let retained = Retained::of(self.sink);
+        self.each(records, report, |row| match retained.call_of(row) {
             Some(call) => calls.push(call),
             None => beyond.extend(row.correlation_id.map(Box::<str>::from)),
         })?;
@@ -293,7 +295,7 @@ impl Looking<'_> {
         if !beyond.is_empty() {
             let ids: Vec<&str> = beyond.iter().map(|id| &**id).collect();
             let records = self.record(&[CALL], Column::CorrelationId, &ids, since);
-            self.each(records, report, |row| calls.extend(call_of(row)))?;
+            self.each(records, report, |row| calls.extend(retained.call_of(row)))?;
         }
         Ok(calls)
     }

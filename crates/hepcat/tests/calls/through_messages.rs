@@ -7,13 +7,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use hepcat::{
     agents::ClockBounds,
-    call::{CallRecord, Kind},
+    call::{CallId, CallRecord, Flag, Kind},
     config::{CallsConfig, StoreConfig},
     query::{Query, Scope},
-    search::{Asked, CallPage, CallSearch, calls_through_messages},
+    search::{self, Asked, CallPage, CallSearch, calls_through_messages},
     sink::store::StoreSink,
 };
-use hepcat_store::{Class, Row, RowBatchBuilder, Store};
+use hepcat_store::{Class, Filter, Row, RowBatchBuilder, Run, Store};
 use hepcat_testkit::scene::{Leg, START_US, Scene, Sip};
 use proptest::prelude::*;
 
@@ -23,9 +23,13 @@ use crate::feed::{self, CALLEE, CALLER};
 fn sink(directory: &tempfile::TempDir) -> StoreSink {
     let mut config = StoreConfig::default();
     config.memory = bytesize::ByteSize::mib(64);
+    sink_with(directory, &config)
+}
+
+fn sink_with(directory: &tempfile::TempDir, config: &StoreConfig) -> StoreSink {
     StoreSink::open(
         directory.path(),
-        &config,
+        config,
         &CallsConfig::default(),
         ClockBounds::default(),
     )
@@ -209,4 +213,38 @@ fn a_call_id_that_came_again_is_two_calls_and_each_has_its_messages() {
             "{limit}"
         );
     }
+}
+
+#[test]
+fn a_call_says_what_retention_took_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = StoreConfig::default();
+    config.retention.max_age = None;
+    config.retention.classes.insert(Class::Call, Duration::ZERO);
+    let sink = sink_with(&directory, &config);
+    let old = call("old@x", &[1]);
+    let mut rows = RowBatchBuilder::default();
+    keep_call(&mut rows, &old);
+    keep_message(&mut rows, "old@x", 1, "INVITE");
+    append(sink.store(), rows);
+    assert!(sink.store().flush(Duration::from_mins(1)));
+    let flag = Flag::PartitionRemoved;
+    let told = |sink: &StoreSink, name: &str| search::call(sink, name).unwrap().unwrap();
+    assert!(!told(&sink, "old@x").flags.has(flag));
+    assert_eq!(sink.store().retention(Run::Real).len(), 1);
+    let mut rows = RowBatchBuilder::default();
+    keep_call(&mut rows, &call("new@x", &[90]));
+    append(sink.store(), rows);
+    let check = |sink: &StoreSink| {
+        assert!(told(sink, "old@x").flags.has(flag));
+        assert!(!told(sink, "new@x").flags.has(flag));
+        let marked = |call: &CallRecord| call.flags.has(flag);
+        let page = search::calls(sink, &CallSearch::default(), Filter::default(), marked).unwrap();
+        let ids: Vec<CallId> = page.calls.iter().map(|call| call.id).collect();
+        assert_eq!(ids, [old.id], "and it is found by that");
+    };
+    check(&sink);
+    drop(sink);
+    // It is known after a restart too.
+    check(&sink_with(&directory, &StoreConfig::default()));
 }
