@@ -95,6 +95,8 @@ counters! {
     searches,
     /// Searches that were refused because memory was short.
     searches_refused,
+    /// Searches that ended because whoever asked does not wait any more.
+    searches_cancelled,
 }
 
 pub(crate) fn add(counter: &AtomicU64, count: u64) {

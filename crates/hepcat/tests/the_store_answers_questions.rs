@@ -567,3 +567,26 @@ fn values_are_counted_the_most_frequent_first() {
         assert!(detail.contains(said), "{query}: {detail}");
     }
 }
+
+#[test]
+fn a_search_ends_when_the_client_goes() {
+    let mut kept = Kept::start();
+    for number in 0..3_000 {
+        kept.call(&format!("{number}@gone"), 486, "", now());
+    }
+    kept.wait();
+    // Each payload is read, and none fits.
+    let request = "GET /api/v1/messages?q=header.X-None:* HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    let _cancelled = kept.node.wait_for_status("a search that ended early", |_| {
+        let mut client = TcpStream::connect(kept.node.http_address()).expect("connected");
+        client.write_all(request.as_bytes()).expect("sent");
+        drop(client);
+        kept.get("/api/v1/store")["activity"]["searches_cancelled"] != 0
+    });
+    // Nothing of any of them stays behind.
+    let _freed = kept
+        .node
+        .wait_for_status("memory of searches to be free", |_| {
+            kept.get("/api/v1/store")["activity"]["memory"]["by_use"]["search"] == 0
+        });
+}

@@ -28,7 +28,6 @@ use plan::{Plan, Within};
 use scan::{Match, Place, ScanError, scan_group, scan_memory};
 
 use crate::{
-    clock::Clock,
     counters::add,
     memory::{Reservation, Use},
     row::{Column, RowBatch, RowId},
@@ -217,18 +216,31 @@ impl From<StopReason> for SearchError {
 /// When to stop.
 #[derive(Debug)]
 struct Stop {
-    clock: Arc<dyn Clock>,
+    inner: Arc<Inner>,
     deadline: Option<u64>,
     cancel: Cancel,
+    /// Whether it was cancelled before it was through; several threads may see that.
+    cancelled: AtomicBool,
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        if *self.cancelled.get_mut() {
+            add(&self.inner.counters.searches_cancelled, 1);
+        }
+    }
 }
 
 impl Stop {
     fn check(&self) -> Result<(), StopReason> {
         if self.cancel.0.load(Ordering::Relaxed) {
+            self.cancelled.store(true, Ordering::Relaxed);
             return Err(StopReason::Cancelled);
         }
         match self.deadline {
-            Some(deadline) if self.clock.monotonic() >= deadline => Err(StopReason::Deadline),
+            Some(deadline) if self.inner.options.clock.monotonic() >= deadline => {
+                Err(StopReason::Deadline)
+            }
             _ => Ok(()),
         }
     }
@@ -301,17 +313,17 @@ pub(crate) fn begin(inner: &Arc<Inner>, search: Search) -> Result<Found, SearchE
         return Err(SearchError::Refused);
     };
     let plan = Plan::new(&search);
-    let clock = Arc::clone(&inner.options.clock);
-    let now = clock.monotonic();
+    let now = inner.options.clock.monotonic();
     let deadline = search
         .deadline
         .map(|limit| now.saturating_add(u64::try_from(limit.as_micros()).unwrap_or(u64::MAX)));
     let mut found = Found {
         columns: columns(search.columns),
         stop: Stop {
-            clock,
+            inner: Arc::clone(inner),
             deadline,
             cancel: search.cancel,
+            cancelled: AtomicBool::new(false),
         },
         items: BinaryHeap::new(),
         places: Vec::new(),
@@ -489,7 +501,7 @@ impl Found {
         self.items.is_empty()
             || self.ready.len() >= self.chunk
             || self.ready.len() as u64 >= self.remaining
-            || self.stop.clock.monotonic() >= self.last_batch.saturating_add(PATIENCE)
+            || self.inner.options.clock.monotonic() >= self.last_batch.saturating_add(PATIENCE)
     }
 
     fn hand_out(&mut self) -> Result<Option<RowBatch>, SearchError> {
@@ -501,7 +513,7 @@ impl Found {
         for (segment, error) in gathered.failed {
             self.unreadable(&segment, &error);
         }
-        self.last_batch = self.stop.clock.monotonic();
+        self.last_batch = self.inner.options.clock.monotonic();
         let behind = matches.last().map(|last| Cursor {
             received_at: last.received,
             row_id: last.id,

@@ -366,6 +366,10 @@ metrics! {
         "hepcat_store_searches_refused_total", &[],
         "Searches that were refused because memory was short"
     );
+    STORE_SEARCHES_CANCELLED = counter(
+        "hepcat_store_searches_cancelled_total", &[],
+        "Searches that ended because the client had gone"
+    );
     STORE_DAMAGED = counter(
         "hepcat_store_damaged_total", &["what"],
         "What was found damaged: segment, log, manifest"

@@ -182,6 +182,8 @@ pub struct StoreActivity {
     pub searches: u64,
     /// Searches that were refused because memory was short.
     pub searches_refused: u64,
+    /// Searches that ended because the client had gone.
+    pub searches_cancelled: u64,
     /// What was found damaged since the start: `segment`, `log`, `manifest`.
     #[schema(value_type = BTreeMap<String, u64>)]
     pub damaged: ByReason,
@@ -255,6 +257,7 @@ impl StoreActivity {
             clock_believed,
             searches: stats.searches,
             searches_refused: stats.searches_refused,
+            searches_cancelled: stats.searches_cancelled,
             damaged: named([
                 ("segment", stats.damaged_segments),
                 ("log", stats.damaged_logs),

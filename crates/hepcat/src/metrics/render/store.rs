@@ -71,6 +71,8 @@ fn activity(out: &mut Writer<'_>, activity: &StoreActivity) -> fmt::Result {
     out.put(&names::STORE_SEARCHES, one(activity.searches))?;
     let refused = one(activity.searches_refused);
     out.put(&names::STORE_SEARCHES_REFUSED, refused)?;
+    let cancelled = one(activity.searches_cancelled);
+    out.put(&names::STORE_SEARCHES_CANCELLED, cancelled)?;
     let damaged = by_reason([(vec![], &activity.damaged)]);
     out.put(&names::STORE_DAMAGED, damaged)?;
     out.put(&names::STORE_DAMAGED_ROWS, one(activity.damaged_rows))
