@@ -66,6 +66,23 @@ fn hops_seen_by_two_agents_with_clocks_apart() {
 }
 
 #[test]
+fn what_was_kept_on_the_way_tells_nothing_of_clocks_by_its_arrival() {
+    let mut scene = three_hops(3_000);
+    let leg = Leg::new("more", "alice", "bob");
+    scene.add("near", 0, CALLER, CALLEE, &Sip::request("OPTIONS", &leg, 1));
+    for observation in &mut scene.observations {
+        observation.received_us += 80_000_000;
+    }
+    let ladder = ladder(&scene);
+    let corrected: Vec<&str> = ladder.corrections.iter().map(|one| &*one.agent).collect();
+    assert_eq!(
+        corrected,
+        ["far"],
+        "it saw less, and is nearer to our clock by chance"
+    );
+}
+
+#[test]
 fn legs_of_a_b2bua_have_letters() {
     let scene = b2bua(|_, sip| sip, &["a@1", "b@2"]);
     insta::assert_snapshot!(ladder(&scene).text(&Text::default().with_width(90)));

@@ -14,6 +14,9 @@ const TOLERANCE: i64 = 5_000;
 /// Where messages went one way only, less than this may be the way and not the clock.
 const ONE_WAY: i64 = 250_000;
 
+/// What comes later than that was kept on the way, as by a spool or a replay: its arrival tells nothing of a clock.
+const ON_ITS_WAY: i64 = 10_000_000;
+
 /// What is added to the times of each agent, in microseconds; 0 for the one that all are set against.
 pub(super) fn corrections<'a>(messages: &'a [Seen<'_>], facts: &[Fact<'_>]) -> Vec<(&'a str, i64)> {
     let mut agents: Vec<(&str, Vec<i64>)> = Vec::new();
@@ -27,13 +30,14 @@ pub(super) fn corrections<'a>(messages: &'a [Seen<'_>], facts: &[Fact<'_>]) -> V
             None => agents.push((seen.agent, vec![late])),
         }
     }
-    // The clock to go by is the one nearest to ours, in steps of what the way may take; then whose saw most.
+    // The clock to go by is the one nearest to ours, in steps of what the way may take; then, and where all that they
+    // sent was kept on the way, whose saw most.
     agents.sort_by_cached_key(|(agent, delays)| {
         let mut delays = delays.clone();
         delays.sort_unstable();
         let usual = delays.get(delays.len() / 2).copied().unwrap_or(0);
         (
-            usual.unsigned_abs() / ONE_WAY.unsigned_abs(),
+            usual.abs().min(ON_ITS_WAY) / ONE_WAY,
             std::cmp::Reverse(delays.len()),
             *agent,
         )
