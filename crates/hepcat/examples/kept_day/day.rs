@@ -148,7 +148,7 @@ impl Maker {
         let agent = agent_name(peer.ip(), Some(2_001));
         // Open calls are kept in memory only: the day has an end.
         let (calls, _mark) = Calls::open(
-            directory.join("calls.json"),
+            directory.join("calls.open"),
             &CallsConfig::default(),
             ClockBounds::default(),
         );

@@ -81,7 +81,7 @@ flags! {
 
 /// A set of flags. Written as a list of their names.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub struct Flags(u32);
+pub struct Flags(pub(super) u32);
 
 impl Flags {
     /// Adds one.

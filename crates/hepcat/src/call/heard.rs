@@ -24,7 +24,7 @@ pub(super) const INSTANT: Duration = Duration::from_millis(50);
 /// after 64 times T1, 32 s.
 pub(super) const TRANSACTION: Duration = Duration::from_secs(40);
 /// Transmissions that a leg remembers, the latest. A call of 14 messages that two agents see fits.
-const MAX_REMEMBERED: usize = 64;
+pub(super) const MAX_REMEMBERED: usize = 64;
 
 /// What an observation is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -89,17 +89,17 @@ pub(super) fn has_cookie(branch: &[u8]) -> bool {
 
 /// One transmission as one agent saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Transmission {
-    key: u64,
-    at: Moment,
-    agent: u16,
+pub(super) struct Transmission {
+    pub(super) key: u64,
+    pub(super) at: Moment,
+    pub(super) agent: u16,
 }
 
 /// The latest transmissions of a leg.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Heard {
-    transmissions: Vec<Transmission>,
-    counts: Counts,
+    pub(super) transmissions: Vec<Transmission>,
+    pub(super) counts: Counts,
 }
 
 /// How often what was seen.

@@ -8,11 +8,11 @@ use super::record::{Kind, State};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Open legs. One more, and the call that would be closed soonest is evicted. Default 50,000: 200 new calls a
-    /// second of four minutes each.
+    /// Open legs. One more, and one that is over is not waited for any longer, or else a call is evicted: one that goes on
+    /// before one that is being set up. Default 500,000: 2,000 new calls a second of four minutes each.
     pub max_legs: usize,
     /// What open legs and their links may take, in octets, as [`crate::call::Open::octets`] reckons it; beyond that calls
-    /// are evicted as above. Default 128 MiB: 50,000 legs of 14 messages with room to spare.
+    /// are evicted as above. Default 128 MiB: 400,000 idle legs, or 60,000 of which something was heard within a second.
     pub max_octets: usize,
     /// Legs of one call; a link to one more is withheld. Default 64.
     pub max_legs_per_call: usize,
@@ -35,7 +35,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_legs: 50_000,
+            max_legs: 500_000,
             max_octets: 128 << 20,
             max_legs_per_call: 64,
             max_registrations: 100_000,
@@ -52,8 +52,8 @@ impl Default for Limits {
 /// What a registration and a change that waits take, for a budget; texts of both are bounded.
 const REGISTRATION_OCTETS: usize = 1_024;
 const CHANGE_OCTETS: usize = 4_096;
-/// What an open leg takes at least.
-const LEAST_LEG_OCTETS: usize = 1_024;
+/// What an open leg takes at least, while it is idle.
+const LEAST_LEG_OCTETS: usize = 192;
 
 impl Limits {
     /// The defaults, but for memory: so many octets in all, of which three quarters are for legs and an eighth each for

@@ -74,7 +74,7 @@ impl Method {
 /// Which methods were seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Methods(u16);
+pub(super) struct Methods(pub(super) u16);
 
 impl Methods {
     pub(super) fn add(&mut self, method: Method) {

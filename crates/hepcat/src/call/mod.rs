@@ -98,6 +98,7 @@ mod leg;
 mod limits;
 mod method;
 mod moment;
+mod pack;
 mod quality;
 mod record;
 mod registration;

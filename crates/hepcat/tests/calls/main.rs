@@ -5,6 +5,7 @@ mod correlation;
 mod feed;
 mod memory;
 mod order;
+mod parking;
 mod queries;
 mod registrations;
 mod scenes;

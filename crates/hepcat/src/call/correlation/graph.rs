@@ -106,6 +106,13 @@ impl Graph {
         })
     }
 
+    /// Whether nothing in the graph hangs on `leg`: no value, and no likeness.
+    pub(in crate::call) fn is_alone(&self, leg: usize) -> bool {
+        self.legs.get(leg).is_some_and(|node| {
+            node.groups.is_empty() && node.pairs.is_empty() && node.paired_by.is_empty()
+        })
+    }
+
     pub(in crate::call) fn component_of(&self, leg: usize) -> Option<usize> {
         Some(self.legs.get(leg)?.component)
     }

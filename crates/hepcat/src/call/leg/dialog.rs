@@ -12,7 +12,7 @@ use crate::call::{
 };
 
 /// Entries of each small set.
-const MAX_SET: usize = 8;
+pub(super) const MAX_SET: usize = 8;
 
 /// The facts of one leg.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -42,9 +42,9 @@ pub(super) struct Facts {
     /// `CSeq`s of INVITE that got 2xx.
     pub(super) answered: SmallVec<[u32; 2]>,
     /// Digests of branches of INVITEs.
-    invite_branches: SmallVec<[u64; 2]>,
+    pub(super) invite_branches: SmallVec<[u64; 2]>,
     /// `CSeq` and branch of ACKs.
-    acks: SmallVec<[(u32, u64); 2]>,
+    pub(super) acks: SmallVec<[(u32, u64); 2]>,
     /// Digests of tags of those who rang or answered.
     pub(super) rang: SmallVec<[u64; 2]>,
     /// Who said BYE, by tag, and when first.
@@ -52,8 +52,8 @@ pub(super) struct Facts {
     /// Who answered first, by tag.
     pub(super) answerer: Option<(Moment, u64)>,
     /// Digests of branches whose INVITE was cancelled, and of those that got 2xx.
-    cancelled_branches: SmallVec<[u64; 1]>,
-    answered_branches: SmallVec<[u64; 2]>,
+    pub(super) cancelled_branches: SmallVec<[u64; 1]>,
+    pub(super) answered_branches: SmallVec<[u64; 2]>,
     /// Reason header field that stands nearest to the end.
     pub(super) reason: Option<(Moment, Box<str>)>,
     /// Whether any response was seen.
@@ -75,7 +75,7 @@ pub(super) struct Attempts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Refusal {
     pub(super) cseq: u32,
-    vias: u8,
+    pub(super) vias: u8,
     pub(super) code: u16,
     pub(super) at: Moment,
     pub(super) phrase: Option<Box<str>>,

@@ -1,6 +1,7 @@
 //! One leg: everything that is remembered of one Call-ID while it is open.
 
 mod dialog;
+mod packed;
 mod parties;
 mod session;
 mod summary;
@@ -29,6 +30,7 @@ use super::{
     text::{keep, kept},
 };
 
+pub(super) use packed::{Head, Keys};
 pub(super) use session::Endpoint;
 pub(super) use summary::Context;
 
@@ -69,6 +71,9 @@ pub(super) struct Leg {
     /// Branches that are in the tracker's index, digested.
     pub(super) branches: SmallVec<[u64; 2]>,
     pub(super) registration: Option<usize>,
+    /// Whether a REFER is waited for by its number.
+    #[serde(default)]
+    pub(super) is_referral: bool,
     reports: u32,
     events: u32,
     quality: Option<Quality>,
@@ -134,6 +139,7 @@ impl Leg {
             mentioned: SmallVec::new(),
             branches: SmallVec::new(),
             registration: None,
+            is_referral: false,
             reports: 0,
             events: 0,
             quality: None,

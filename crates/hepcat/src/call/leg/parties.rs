@@ -20,8 +20,8 @@ pub(super) enum Witness {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Parties {
     pub(super) witness: Witness,
-    at: Moment,
-    order: u64,
+    pub(super) at: Moment,
+    pub(super) order: u64,
     /// Digest of the caller's tag.
     pub(super) caller_tag: u64,
     pub(super) from: Party,

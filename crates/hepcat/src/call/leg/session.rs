@@ -13,32 +13,32 @@ use crate::call::{
 };
 
 /// Sides that are told apart: two, and those of forks.
-const MAX_SIDES: usize = 4;
+pub(super) const MAX_SIDES: usize = 4;
 /// Addresses of one leg.
-const MAX_ENDPOINTS: usize = 8;
+pub(super) const MAX_ENDPOINTS: usize = 8;
 /// Codecs of one side that are kept.
 const MAX_CODECS: usize = 6;
 
 /// The session of one leg.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(in crate::call) struct Session {
-    sides: SmallVec<[Stated; 2]>,
-    endpoints: Vec<Endpoint>,
+    pub(super) sides: SmallVec<[Stated; 2]>,
+    pub(super) endpoints: Vec<Endpoint>,
     pub(super) hold: bool,
     pub(super) fax: bool,
 }
 
 /// What the side with one tag said first and last about the main media.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Stated {
-    tag: u64,
-    first: Moment,
-    first_codecs: Box<str>,
-    last: Moment,
+pub(super) struct Stated {
+    pub(super) tag: u64,
+    pub(super) first: Moment,
+    pub(super) first_codecs: Box<str>,
+    pub(super) last: Moment,
     /// Digest of the body that was last.
-    body: u64,
-    direction: Direction,
-    codecs: Box<str>,
+    pub(super) body: u64,
+    pub(super) direction: Direction,
+    pub(super) codecs: Box<str>,
 }
 
 /// An address and port where one side wants media.

@@ -84,7 +84,12 @@ impl Tracker {
         }
     }
 
-    fn find(&self, seen: &Seen<'_>, at: Moment, is_report: bool) -> Option<(usize, AttachedBy)> {
+    fn find(
+        &mut self,
+        seen: &Seen<'_>,
+        at: Moment,
+        is_report: bool,
+    ) -> Option<(usize, AttachedBy)> {
         let by_id = seen.correlation_id.and_then(|id| self.leg_by_text(id));
         if let Some(number) = by_id {
             return Some((number, AttachedBy::CorrelationId));
@@ -101,22 +106,19 @@ impl Tracker {
     }
 
     /// The leg that is called so, or mentioned it.
-    fn leg_by_text(&self, text: &[u8]) -> Option<usize> {
+    fn leg_by_text(&mut self, text: &[u8]) -> Option<usize> {
         let key = self.digest.of(text);
-        self.index
-            .legs
-            .get(&key)
-            .copied()
+        self.leg_number(key)
             .or_else(|| self.state.graph.leg_by_key(key))
     }
 
-    fn leg_in(&self, payload: &[u8]) -> Option<usize> {
-        words(payload).find_map(|word| self.index.legs.get(&self.digest.of(word)).copied())
+    fn leg_in(&mut self, payload: &[u8]) -> Option<usize> {
+        words(payload).find_map(|word| self.leg_number(self.digest.of(word)))
     }
 
     /// The leg with a media address that is one end of it: its port, or that of its RTCP. Of several legs the one that
     /// told of it last, but before.
-    fn leg_by_media(&self, seen: &Seen<'_>, at: Moment) -> Option<usize> {
+    fn leg_by_media(&mut self, seen: &Seen<'_>, at: Moment) -> Option<usize> {
         [seen.source, seen.destination]
             .into_iter()
             .flatten()
@@ -124,6 +126,7 @@ impl Tracker {
                 let ports = [Some(end.port()), end.port().checked_sub(1)];
                 ports.into_iter().flatten().find_map(|port| {
                     let key = links::media_key(self.digest, (end.ip(), port).into());
+                    self.wake(key);
                     let legs = self.index.media.get(&key)?.iter().copied();
                     legs.filter_map(|number| {
                         let endpoints = self.leg(number)?.endpoints().iter();

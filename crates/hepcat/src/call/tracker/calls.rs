@@ -3,11 +3,10 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{Due, Moment, Tracker};
+use super::{Due, Moment, Tracker, park::PARK_AFTER};
 use crate::call::{
     correlation::Mentioned,
     flag::Flag,
-    heard::TRANSACTION,
     record::{CallId, LegId},
 };
 
@@ -37,9 +36,9 @@ impl Tracker {
         self.queue(component, received);
     }
 
-    /// Has the call looked at after a transaction's time.
+    /// Has the call looked at as soon as it may be idle.
     pub(super) fn queue(&mut self, component: usize, received: Moment) {
-        self.look_at(component, received.after(TRANSACTION));
+        self.look_at(component, received.after(PARK_AFTER));
     }
 
     /// Has the call looked at at `at`, and not before.

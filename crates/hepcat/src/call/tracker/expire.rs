@@ -5,11 +5,15 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{MAX_CLOSED, Tracker, links};
+use super::{
+    MAX_CLOSED, Tracker,
+    park::PARK_AFTER,
+    parked::{QUEUES, Queue},
+};
 use crate::call::{
     heard::TRANSACTION,
     moment::Moment,
-    record::{Change, Closed, State},
+    record::{Change, Closed, Kind, State},
 };
 
 /// So many calls are looked at to find one that is over.
@@ -61,8 +65,14 @@ impl Tracker {
                 continue;
             }
             self.forget_transmissions(due.component, now);
-            self.look_at(due.component, at.min(now.after(LOOK)));
+            if self.park(due.component, now, PARK_AFTER) {
+                continue;
+            }
+            let parked_at = self.parked_at(due.component);
+            let next = parked_at.unwrap_or_else(|| now.after(LOOK));
+            self.look_at(due.component, at.min(next));
         }
+        self.expire_parked(now);
         self.expire_aliases(now);
         self.state.registrations.expire(now, REGISTRATION_LINGER);
     }
@@ -102,9 +112,12 @@ impl Tracker {
         }
     }
 
-    /// Makes room: of some that would be looked at soonest, closes one that is over, or else the one that would be closed
-    /// soonest. Gives whether there was one to close.
+    /// Makes room: closes what is over, or else what is idle in call, or else what would be closed soonest; what is being
+    /// set up last. Gives whether there was one to close.
     pub(super) fn evict(&mut self) -> bool {
+        if self.evict_parked(Queue::Over) {
+            return true;
+        }
         let mut candidates: SmallVec<[(Moment, Due); CANDIDATES]> = SmallVec::new();
         while candidates.len() < CANDIDATES {
             let Some(due) = self.state.due.pop() else {
@@ -119,9 +132,16 @@ impl Tracker {
         }
         let last = candidates.last().map(|(_, due)| *due);
         let over = last.filter(|due| self.is_over(due.component));
-        let soonest = || candidates.iter().min_by_key(|(at, _)| *at);
-        let chosen = over.or_else(|| soonest().map(|(_, due)| *due));
-        let next_look = self.state.now.after(LOOK);
+        let is_idle = over.is_none()
+            && [Queue::Talking, Queue::Fresh, Queue::Other]
+                .into_iter()
+                .any(|queue| self.state.parked.front(queue).is_some());
+        let soonest = || {
+            let candidates = candidates.iter();
+            candidates.min_by_key(|(at, due)| (self.is_set_up(due.component), *at))
+        };
+        let chosen = over.or_else(|| soonest().map(|(_, due)| *due).filter(|_| !is_idle));
+        let next_look = self.state.now.after(PARK_AFTER);
         for (at, due) in candidates.iter().copied() {
             if Some(due) != chosen {
                 // Not before it has to be: the next one that room is needed for shall see others.
@@ -134,7 +154,7 @@ impl Tracker {
                 self.close(due.component, Closed::Over);
             }
             (Some(due), None) => self.close(due.component, Closed::Evicted),
-            (None, _) => return false,
+            (None, _) => return QUEUES.into_iter().any(|queue| self.evict_parked(queue)),
         }
         true
     }
@@ -150,6 +170,7 @@ impl Tracker {
             };
             self.close(component, closed);
         }
+        self.close_all_parked();
         self.state.due.clear();
     }
 
@@ -157,12 +178,7 @@ impl Tracker {
         let Some(record) = self.call_record(component, Some(closed)) else {
             return;
         };
-        let counter = match closed {
-            Closed::Over => &mut self.state.counters.closed_over,
-            Closed::Idle => &mut self.state.counters.closed_idle,
-            Closed::Evicted => &mut self.state.counters.evicted,
-        };
-        *counter += 1;
+        self.count_closed(closed);
         self.supersede(component);
         self.finish(Change::Call(Box::new(record)));
         if let Some(slot) = self.state.calls.get_mut(component) {
@@ -173,30 +189,37 @@ impl Tracker {
         }
     }
 
+    /// Whether a call is not answered yet: what is lost of it is what is asked for most.
+    fn is_set_up(&self, component: usize) -> bool {
+        let mut legs = self.state.graph.legs_of(component).iter();
+        legs.any(|leg| {
+            self.leg(*leg)
+                .is_some_and(|leg| leg.kind() == Kind::Call && leg.state() != State::InCall)
+        })
+    }
+
+    pub(super) fn count_closed(&mut self, closed: Closed) {
+        let counter = match closed {
+            Closed::Over => &mut self.state.counters.closed_over,
+            Closed::Idle => &mut self.state.counters.closed_idle,
+            Closed::Evicted => &mut self.state.counters.evicted,
+        };
+        *counter += 1;
+    }
+
     fn forget_leg(&mut self, number: usize) {
         let Some(leg) = self.state.legs.get_mut(number).and_then(Option::take) else {
             return;
         };
-        self.index.open_legs -= 1;
-        self.index.octets -= leg.counted;
-        self.index.legs.remove(&leg.key);
+        let _keys = self.take_from_index(number, &leg);
         self.state.exchanges.remove(&leg.key);
-        for branch in &leg.branches {
-            if self.index.branches.get(branch) == Some(&number) {
-                self.index.branches.remove(branch);
-            }
-        }
-        for endpoint in leg.endpoints() {
-            let key = links::media_key(self.digest, endpoint.socket());
-            if let Some(legs) = self.index.media.get_mut(&key) {
-                legs.retain(|leg| *leg != number);
-                if legs.is_empty() {
-                    self.index.media.remove(&key);
-                }
-            }
-        }
-        if self.index.closed.insert(leg.key, ()).is_none() {
-            self.state.closed.push_back(leg.key);
+        self.remember_closed(leg.key);
+    }
+
+    /// Notes that a Call-ID was closed.
+    pub(super) fn remember_closed(&mut self, key: u64) {
+        if self.index.closed.insert(key, ()).is_none() {
+            self.state.closed.push_back(key);
         }
         if self.state.closed.len() > MAX_CLOSED
             && let Some(oldest) = self.state.closed.pop_front()

@@ -30,7 +30,7 @@ const MANUAL: u8 = 13;
 /// `correlate` messages whose legs have not come.
 const MAX_ALIASES: usize = 4_096;
 /// Legs with one media address; more of them are behind one port of a relay, and not alike for that.
-const MAX_SHARERS: usize = 16;
+pub(super) const MAX_SHARERS: usize = 16;
 /// REFERs and referred INVITEs to one user.
 const MAX_REFERRALS: usize = 16;
 
@@ -71,7 +71,7 @@ impl Tracker {
                 header: header.map(|header| kept(header.name.as_bytes())),
                 status: self.status(mention.confidence),
             };
-            let named = self.index.legs.get(&mention.key).copied();
+            let named = self.leg_number(mention.key);
             for outcome in self.state.graph.mention(member, &mention.value, named) {
                 self.follow(leg, outcome);
             }
@@ -130,6 +130,9 @@ impl Tracker {
             return;
         }
         let key = self.digest.in_space(BRANCH, branch);
+        if !self.index.branches.contains_key(&key) {
+            self.wake(key);
+        }
         let other = *self.index.branches.entry(key).or_insert(leg);
         if other != leg {
             return self.pair(leg, other, Rule::ViaBranch, key, branch);
@@ -150,6 +153,7 @@ impl Tracker {
     pub(super) fn link_by_media(&mut self, leg: usize, told: &Told) {
         for endpoint in told {
             let key = media_key(self.digest, endpoint.socket());
+            self.wake(key);
             let legs = self.index.media.entry(key).or_default();
             if !legs.contains(&leg) && legs.len() < MAX_SHARERS {
                 legs.push(leg);
@@ -245,6 +249,9 @@ impl Tracker {
             }
             known.push(referral);
         }
+        if let Some(leg) = self.state.legs.get_mut(leg).and_then(Option::as_mut) {
+            leg.is_referral = true;
+        }
         for (other, id) in fits {
             if self.leg(other).is_some_and(|other| other.id == id) {
                 self.pair(leg, other, Rule::Referred, key, target);
@@ -280,7 +287,7 @@ impl Tracker {
                 }
             }
             for (key, _) in &keys {
-                if let Some(leg) = self.index.legs.get(key).copied() {
+                if let Some(leg) = self.leg_number(*key) {
                     let outcome = self.state.graph.name(leg, *key);
                     self.follow(leg, outcome);
                 }
@@ -367,12 +374,14 @@ impl Tracker {
         true
     }
 
-    fn leg_by_id(&self, id: LegId) -> Option<usize> {
+    fn leg_by_id(&mut self, id: LegId) -> Option<usize> {
         // An operator's step, not one of the path of messages: no index for it.
-        self.state
+        let awake = self
+            .state
             .legs
             .iter()
-            .position(|leg| leg.as_ref().is_some_and(|leg| leg.id == id))
+            .position(|leg| leg.as_ref().is_some_and(|leg| leg.id == id));
+        awake.or_else(|| self.unpark_by_id(id))
     }
 }
 

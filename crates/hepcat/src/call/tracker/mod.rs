@@ -4,7 +4,10 @@ mod attach;
 mod calls;
 mod expire;
 mod links;
+mod park;
+mod parked;
 mod records;
+mod save;
 
 use std::collections::{BinaryHeap, VecDeque};
 
@@ -124,6 +127,9 @@ pub struct TrackerState {
     graph: Graph,
     /// Calls, by the number of their component.
     calls: Vec<Option<Call>>,
+    /// Legs that are calls of their own, while they are idle.
+    #[serde(default)]
+    parked: parked::Parked,
     generation: u32,
     due: BinaryHeap<Due>,
     dirty: Vec<(usize, u32)>,
@@ -190,6 +196,7 @@ impl Tracker {
             exchanges: KeyMap::default(),
             graph: Graph::new(limits.max_legs_per_call),
             calls: Vec::new(),
+            parked: parked::Parked::default(),
             generation: 0,
             due: BinaryHeap::new(),
             dirty: Vec::new(),
@@ -226,6 +233,7 @@ impl Tracker {
     }
 
     fn rebuild_index(&mut self) {
+        self.rebuild_parked();
         for (name, number) in self.state.agents.iter().zip(0..) {
             self.index
                 .agents
@@ -295,11 +303,11 @@ impl Tracker {
     #[must_use]
     pub fn open(&self) -> Open {
         Open {
-            legs: self.index.open_legs,
-            calls: self.state.calls.iter().flatten().count(),
+            legs: self.index.open_legs + self.state.parked.len(),
+            calls: self.state.calls.iter().flatten().count() + self.state.parked.len(),
             groups: self.state.graph.group_count(),
             registrations: self.state.registrations.len(),
-            octets: self.index.octets,
+            octets: self.octets(),
         }
     }
 
@@ -368,8 +376,8 @@ impl Tracker {
         };
         let digest = self.digest;
         let key = digest.of(call_id);
-        let (number, is_new) = match self.index.legs.get(&key) {
-            Some(number) => (*number, false),
+        let (number, is_new) = match self.leg_number(key) {
+            Some(number) => (number, false),
             None => (self.open_leg(call_id, key, seen.received), true),
         };
         let method = match scan.kind() {
@@ -438,16 +446,23 @@ impl Tracker {
         let octets = leg.octets();
         self.index.octets = self.index.octets - leg.counted + octets;
         leg.counted = octets;
-        while self.index.octets > self.limits.max_octets && self.index.open_legs > 1 {
+        while self.octets() > self.limits.max_octets
+            && self.index.open_legs + self.state.parked.len() > 1
+        {
             if !self.evict() {
                 return;
             }
         }
     }
 
+    /// What open legs take in memory, about.
+    fn octets(&self) -> usize {
+        self.index.octets + self.state.parked.octets()
+    }
+
     /// A new leg, a call of its own until it is joined.
     fn open_leg(&mut self, call_id: &[u8], key: u64, received: Moment) -> usize {
-        if self.index.open_legs >= self.limits.max_legs {
+        if self.index.open_legs + self.state.parked.len() >= self.limits.max_legs {
             self.evict();
         }
         let number = self.state.graph.add_leg();

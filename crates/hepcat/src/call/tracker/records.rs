@@ -7,7 +7,7 @@ use crate::call::{
     compose::{compose, sort_legs},
     correlation::{Link, LinkStatus, Rule},
     flag::Flag,
-    leg::Context,
+    leg::{Context, Head},
     moment::Moment,
     record::{CallId, CallRecord, Change, Closed, LegId, LegRecord},
     registration::RegistrationRecord,
@@ -21,8 +21,8 @@ pub struct OpenCall {
     pub started: Moment,
     /// Its id at that time: joined with an earlier one it has that one's.
     pub id: CallId,
-    component: usize,
-    generation: u32,
+    /// Digest of the Call-ID of that leg.
+    key: u64,
 }
 
 impl Tracker {
@@ -41,6 +41,7 @@ impl Tracker {
             changes.extend(std::mem::take(&mut self.state.finished));
             changes.extend(record.map(|record| Change::Call(Box::new(record))));
         }
+        changes.extend(self.take_parked_changes());
         let now = self.state.now;
         let registrations = self.state.registrations.take_changes(now);
         changes.extend(registrations.map(|record| Change::Registration(Box::new(record))));
@@ -68,36 +69,52 @@ impl Tracker {
     /// The record of an open call as of now.
     #[must_use]
     pub fn call(&self, id: CallId) -> Option<CallRecord> {
-        let (component, _) = self.calls().find(|(_, call)| call.id == id)?;
-        self.call_record(component, None)
+        let awake = self.calls().find(|(_, call)| call.id == id);
+        match awake {
+            Some((component, _)) => self.call_record(component, None),
+            None => self.record_of_parked(self.parked_by_id(LegId::from_u64(id.as_u64()))?),
+        }
     }
 
     /// The record of the open call that has a leg of this Call-ID.
     #[must_use]
     pub fn call_with(&self, call_id: &str) -> Option<CallRecord> {
-        let number = self.index.legs.get(&self.digest.of(call_id.as_bytes()))?;
-        self.call_record(self.state.graph.component_of(*number)?, None)
+        self.record_with(self.digest.of(call_id.as_bytes()))
+    }
+
+    fn record_with(&self, key: u64) -> Option<CallRecord> {
+        match self.index.legs.get(&key) {
+            Some(number) => self.call_record(self.state.graph.component_of(*number)?, None),
+            None => self.record_of_parked(self.parked_with(key)?),
+        }
     }
 
     /// The records of all open calls as of now, in no order. Each is made when it is asked for.
     pub fn open_calls(&self) -> impl Iterator<Item = CallRecord> {
+        let parked = self.state.parked.iter();
         self.calls()
             .filter_map(|(component, _)| self.call_record(component, None))
+            .chain(parked.filter_map(|(spot, _)| self.record_of_parked(spot)))
     }
 
     /// The open calls without their records, those that began last first. Whoever wants the newest of many makes their
     /// records with [`Self::record_of`], and no others.
     #[must_use]
     pub fn open_by_start(&self) -> Vec<OpenCall> {
-        let mut open: Vec<OpenCall> = self
-            .calls()
-            .map(|(component, call)| OpenCall {
-                started: call.first.0,
-                id: call.id,
-                component,
-                generation: call.generation,
+        let awake = self.calls().map(|(_, call)| OpenCall {
+            started: call.first.0,
+            id: call.id,
+            key: call.first.1,
+        });
+        let parked = self.state.parked.iter().filter_map(|(_, packed)| {
+            let head = Head::of(packed)?;
+            Some(OpenCall {
+                started: head.first(),
+                id: head.id().into(),
+                key: head.key(),
             })
-            .collect();
+        });
+        let mut open: Vec<OpenCall> = awake.chain(parked).collect();
         open.sort_unstable_by_key(|open| std::cmp::Reverse((open.started, open.id)));
         open
     }
@@ -105,11 +122,18 @@ impl Tracker {
     /// The record of an open call as of now; `None` once it is closed, or part of another one.
     #[must_use]
     pub fn record_of(&self, open: &OpenCall) -> Option<CallRecord> {
-        let call = self.state.calls.get(open.component)?.as_ref()?;
-        if call.generation != open.generation {
-            return None;
+        match self.index.legs.get(&open.key) {
+            Some(number) => {
+                let component = self.state.graph.component_of(*number)?;
+                let call = self.state.calls.get(component)?.as_ref()?;
+                (call.id == open.id).then(|| self.call_record(component, None))?
+            }
+            None => {
+                let spot = self.parked_with(open.key)?;
+                let id = self.state.parked.head(spot)?.id();
+                (open.id == id.into()).then(|| self.record_of_parked(spot))?
+            }
         }
-        self.call_record(open.component, None)
     }
 
     /// The registrations that are remembered, as of now, in no order.
@@ -124,6 +148,7 @@ impl Tracker {
 
     /// Retention removed messages up to `until`, by the clock of reception: calls that began before say so.
     pub fn partition_removed(&mut self, until: Moment) {
+        self.partition_of_parked_removed(until);
         for number in 0..self.state.legs.len() {
             let leg = self.state.legs.get_mut(number).and_then(Option::as_mut);
             if let Some(leg) = leg.filter(|leg| leg.first < until) {

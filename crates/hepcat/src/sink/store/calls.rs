@@ -1,33 +1,28 @@
 //! Calls, followed while their messages become rows.
 //!
 //! A call becomes a row when it is closed. What is open lives in memory, and in a file that is written every ten
-//! seconds; after a kill the rows that came later are shown to the tracker again.
+//! seconds or so; after a kill the rows that came later are shown to the tracker again.
 
 use std::{
     collections::HashMap,
-    fs,
-    io::{self, BufWriter, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use hepcat_store::{Class, Row, RowBatchBuilder};
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 
+use super::saved::SavedCalls;
 use crate::{
     agents::ClockBounds,
     call::{
         AttachedBy, CallRecord, Change, Content, Moment, RegistrationId, RegistrationRecord,
-        RegistrationState, Seen, Tracker, TrackerState,
+        RegistrationState, Seen, Tracker,
     },
     config::CallsConfig,
     query::MessageView,
 };
-
-/// How often open calls are written to their file.
-const SAVED_EVERY: Duration = Duration::from_secs(10);
 
 /// The tracker as the thread that makes rows and those who ask share it.
 pub type SharedTracker = Arc<Mutex<Tracker>>;
@@ -36,8 +31,7 @@ pub type SharedTracker = Arc<Mutex<Tracker>>;
 #[derive(Debug)]
 pub struct Calls {
     tracker: SharedTracker,
-    file: PathBuf,
-    saved_at: Instant,
+    saved: SavedCalls,
     /// How registrations stood when they were written last.
     registrations: HashMap<RegistrationId, RegistrationState, foldhash::fast::RandomState>,
     /// How many the tracker knows at most.
@@ -54,45 +48,25 @@ pub struct Attachment {
     pub by: AttachedBy,
 }
 
-/// The file of open calls.
-#[derive(Serialize)]
-struct Saved<'a> {
-    /// The last row that the state knows of.
-    mark: i64,
-    state: &'a TrackerState,
-}
-
-#[derive(Deserialize)]
-struct Loaded {
-    mark: i64,
-    state: TrackerState,
-}
-
 impl Calls {
     /// Goes on where `file` ends, and says up to which row that is. A file that cannot be used is set aside.
     #[must_use]
     pub fn open(file: PathBuf, config: &CallsConfig, clock: ClockBounds) -> (Self, Option<i64>) {
         let (limits, rules) = (config.limits(), config.rules.clone());
         let most_registrations = limits.max_registrations;
-        let (tracker, mark) = match load(&file) {
-            Ok(Some(loaded)) => (
+        let saved = SavedCalls::new(file);
+        let (tracker, mark) = match saved.load() {
+            Some(loaded) => (
                 Tracker::restore(limits.clone(), rules.clone(), loaded.state),
                 Some(loaded.mark),
             ),
-            Ok(None) => (None, None),
-            Err(error) => {
-                let aside = file.with_extension("damaged");
-                let moved = fs::rename(&file, &aside);
-                tracing::error!(file = %file.display(), %error, set_aside = moved.is_ok(), "open calls cannot be read");
-                (None, None)
-            }
+            None => (None, None),
         };
         let mark = mark.filter(|_| tracker.is_some());
         let tracker = tracker.unwrap_or_else(|| Tracker::new(limits, rules, fastrand::u64(..)));
         let calls = Self {
             tracker: Arc::new(Mutex::new(tracker.with_clock_bounds(clock))),
-            file,
-            saved_at: Instant::now(),
+            saved,
             registrations: HashMap::default(),
             most_registrations,
         };
@@ -150,43 +124,14 @@ impl Calls {
     }
 
     /// Whether the file is old enough to be written again.
-    pub(super) fn is_to_be_saved(&self) -> bool {
-        self.saved_at.elapsed() >= SAVED_EVERY
+    pub(super) fn is_to_be_saved(&mut self) -> bool {
+        self.saved.is_due()
     }
 
-    /// Writes what is open. `mark` is the last row that was taken in and is kept.
+    /// Begins to write what is open. `mark` is the last row that was taken in and is kept.
     pub fn save(&mut self, mark: i64) {
-        self.saved_at = Instant::now();
-        if let Err(error) = write(&self.file, mark, &self.tracker) {
-            // The file of before stands, and the rows since then are shown to the tracker again.
-            tracing::error!(file = %self.file.display(), %error, "open calls cannot be written");
-        }
+        self.saved.begin(mark, &self.tracker);
     }
-}
-
-fn load(file: &Path) -> io::Result<Option<Loaded>> {
-    match fs::read(file) {
-        Ok(octets) => Ok(Some(serde_json::from_slice(&octets)?)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Under another name first: there is always a whole file.
-fn write(file: &Path, mark: i64, tracker: &SharedTracker) -> io::Result<()> {
-    let new = file.with_extension("new");
-    let mut to = BufWriter::new(fs::File::create(&new)?);
-    {
-        let tracker = tracker.lock();
-        let saved = Saved {
-            mark,
-            state: tracker.state(),
-        };
-        serde_json::to_writer(&mut to, &saved)?;
-    }
-    to.flush()?;
-    to.into_inner()?.sync_data()?;
-    fs::rename(&new, file)
 }
 
 /// Name of the record of a call.

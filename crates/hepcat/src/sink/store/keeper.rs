@@ -29,6 +29,8 @@ use crate::pipeline::{Capture, Inflated};
 const LINGER: Duration = Duration::from_millis(5);
 /// How long nothing may happen.
 const IDLE: Duration = Duration::from_secs(1);
+/// How often calls are looked at: what is over waits in memory until then.
+const LOOK: Duration = Duration::from_millis(250);
 /// Rows that go to the log together at most: what waits for the log to be read is bounded.
 const BATCH: usize = 4_096;
 /// Batches that wait for the log: with the interval of syncs that is what may be open at a time.
@@ -131,7 +133,7 @@ impl Keeper {
     /// Writes calls that are over, and what is open to its file, each in its time. Not while an earlier run is
     /// caught up with: calls would end before they were whole.
     fn look_after_calls(&mut self, at_the_end: bool) {
-        if self.replay.is_some() || (self.looked_at.elapsed() < IDLE && !at_the_end) {
+        if self.replay.is_some() || (self.looked_at.elapsed() < LOOK && !at_the_end) {
             return;
         }
         self.looked_at = Instant::now();

@@ -13,6 +13,7 @@ mod octets;
 mod queue;
 mod replay;
 pub mod row;
+mod saved;
 
 use std::{
     collections::BTreeSet,
@@ -97,7 +98,7 @@ impl StoreSink {
         let directory = StoreConfig::directory(data_dir);
         let store = Arc::new(Store::open(&directory, options(config))?);
         let queue = Arc::new(Queue::default());
-        let (calls, mark) = Calls::open(data_dir.join("calls.json"), calls, clock);
+        let (calls, mark) = Calls::open(data_dir.join("calls.open"), calls, clock);
         let tracker = Arc::clone(calls.tracker());
         let threads = keeper::start(&store, &queue, calls, mark).map_err(StoreSinkError::Thread)?;
         Ok(Self {

@@ -1,0 +1,370 @@
+//! Legs that are idle become small: nothing that records tell is lost, and a message wakes them.
+//!
+//! Only a leg that is a call of its own is parked, as what it has in common with others lies in the graph.
+
+use std::time::Duration;
+
+use super::{
+    Tracker, links,
+    parked::{Parked, QUEUES, Queue, Spot},
+};
+use crate::call::{
+    compose::compose,
+    flag::{Flag, Flags},
+    heard::TRANSACTION,
+    leg::{Context, Head, Keys, Leg},
+    moment::Moment,
+    record::{CallId, CallRecord, Change, Closed, Kind, LegId, State},
+};
+
+/// How long nothing is heard of a leg that is parked. Whatever is sent again comes soon, or after pauses in which parking
+/// pays.
+pub(super) const PARK_AFTER: Duration = Duration::from_secs(1);
+
+impl Tracker {
+    /// The number of the open leg with this Call-ID.
+    pub(super) fn leg_number(&mut self, key: u64) -> Option<usize> {
+        if let Some(number) = self.index.legs.get(&key) {
+            return Some(*number);
+        }
+        self.wake(key);
+        self.index.legs.get(&key).copied()
+    }
+
+    /// Unpacks the legs that may have this key.
+    pub(super) fn wake(&mut self, key: u64) {
+        for spot in self.state.parked.with_key(key) {
+            self.unpark(spot);
+        }
+    }
+
+    /// Parks the leg of a call that is one alone, where nothing was heard of it for `idle`; `false` where not.
+    pub(super) fn park(&mut self, component: usize, now: Moment, idle: Duration) -> bool {
+        let Some(number) = self.alone_in(component) else {
+            return false;
+        };
+        let Some(leg) = self.state.legs.get_mut(number).and_then(Option::as_mut) else {
+            return false;
+        };
+        if leg.last_received.after(idle) > now || leg.is_referral {
+            return false;
+        }
+        let queue = queue_of(leg, now);
+        if queue == Queue::Talking {
+            leg.forget_transmissions();
+        }
+        let Some(call) = self.state.calls.get_mut(component).and_then(Option::take) else {
+            return false;
+        };
+        let Some(leg) = self.state.legs.get_mut(number).and_then(Option::take) else {
+            return false;
+        };
+        let _legs = self.state.graph.remove(component, self.state.now);
+        let keys = self.take_from_index(number, &leg);
+        let is_told = !call.told.is_empty();
+        let parked = &mut self.state.parked;
+        let packed = leg.pack(self.digest, is_told, call.dirty, &mut parked.texts);
+        parked.put(packed, &keys, queue);
+        true
+    }
+
+    /// The one leg of a call, where no other has anything in common with it.
+    fn alone_in(&self, component: usize) -> Option<usize> {
+        let &[number] = self.state.graph.legs_of(component) else {
+            return None;
+        };
+        let call = self.state.calls.get(component)?.as_ref()?;
+        let is_plain = call.told.iter().all(|told| *told == call.id);
+        (is_plain && self.state.graph.is_alone(number)).then_some(number)
+    }
+
+    /// When the call is to be parked if nothing more is heard.
+    pub(super) fn parked_at(&self, component: usize) -> Option<Moment> {
+        let leg = self.leg(self.alone_in(component)?)?;
+        (!leg.is_referral).then(|| leg.last_received.after(PARK_AFTER))
+    }
+
+    /// Takes a leg out of all indexes. Gives the keys by which it was found there.
+    pub(super) fn take_from_index(&mut self, number: usize, leg: &Leg) -> Keys {
+        let mut keys = Keys::new();
+        keys.push(leg.key);
+        self.index.open_legs -= 1;
+        self.index.octets -= leg.counted;
+        self.index.legs.remove(&leg.key);
+        for branch in &leg.branches {
+            if self.index.branches.get(branch) == Some(&number) {
+                self.index.branches.remove(branch);
+                keys.push(*branch);
+            }
+        }
+        for endpoint in leg.endpoints() {
+            let key = links::media_key(self.digest, endpoint.socket());
+            if let Some(legs) = self.index.media.get_mut(&key) {
+                let before = legs.len();
+                legs.retain(|leg| *leg != number);
+                if legs.len() < before {
+                    keys.push(key);
+                }
+                if legs.is_empty() {
+                    self.index.media.remove(&key);
+                }
+            }
+        }
+        keys
+    }
+
+    /// All keys that a leg may have been parked with.
+    fn keys_of(&self, leg: &Leg) -> Keys {
+        let media = leg.endpoints().iter();
+        let media = media.map(|endpoint| links::media_key(self.digest, endpoint.socket()));
+        let mut keys: Keys = std::iter::once(leg.key)
+            .chain(leg.branches.iter().copied())
+            .chain(media)
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    fn unpacked(&self, spot: Spot) -> Option<Leg> {
+        let parked = &self.state.parked;
+        Leg::unpack(parked.packed(spot)?, self.digest, &parked.texts)
+    }
+
+    /// Takes a leg out of its place, with its call's marks.
+    fn take_parked(&mut self, spot: Spot) -> Option<(Leg, bool, bool)> {
+        let head = self.state.parked.head(spot)?;
+        let (is_told, is_dirty) = (head.is_told(), head.is_dirty());
+        let leg = self.unpacked(spot);
+        let keys = leg
+            .as_ref()
+            .map(|leg| self.keys_of(leg))
+            .unwrap_or_default();
+        self.state.parked.take(spot, &keys);
+        Some((leg?, is_told, is_dirty))
+    }
+
+    fn unpark(&mut self, spot: Spot) -> Option<usize> {
+        let (mut leg, is_told, is_dirty) = self.take_parked(spot)?;
+        let number = self.state.graph.add_leg();
+        let component = self.state.graph.component_of(number)?;
+        let (rank, id, key) = ((leg.first, leg.key), CallId::from(leg.id), leg.key);
+        leg.counted = leg.octets();
+        self.index.octets += leg.counted;
+        self.index.open_legs += 1;
+        self.index.legs.insert(key, number);
+        for branch in &leg.branches {
+            self.index.branches.entry(*branch).or_insert(number);
+        }
+        for endpoint in leg.endpoints() {
+            let key = links::media_key(self.digest, endpoint.socket());
+            let legs = self.index.media.entry(key).or_default();
+            if !legs.contains(&number) && legs.len() < links::MAX_SHARERS {
+                legs.push(number);
+            }
+        }
+        if self.state.legs.len() <= number {
+            self.state.legs.resize_with(number + 1, || None);
+        }
+        if let Some(slot) = self.state.legs.get_mut(number) {
+            *slot = Some(Box::new(leg));
+        }
+        self.put_call(component);
+        if let Some(call) = self.state.calls.get_mut(component).and_then(Option::as_mut) {
+            (call.first, call.id) = (rank, id);
+            if is_told {
+                call.told.push(id);
+            }
+        }
+        if is_dirty {
+            self.touch(number);
+        }
+        self.look_at(component, self.state.now.after(PARK_AFTER));
+        Some(number)
+    }
+
+    /// Closes parked legs whose time has come, and has those forget that were in call for a while.
+    pub(super) fn expire_parked(&mut self, now: Moment) {
+        for queue in QUEUES {
+            while let Some(spot) = self.state.parked.front(queue) {
+                let Some(head) = self.state.parked.head(spot) else {
+                    break;
+                };
+                let silent = head.last_received();
+                if silent.after(self.limits.patience(head.kind(), head.state())) <= now {
+                    let closed = if head.state().is_over() {
+                        Closed::Over
+                    } else {
+                        Closed::Idle
+                    };
+                    self.close_parked(spot, closed);
+                } else if queue == Queue::Fresh && silent.after(TRANSACTION) < now {
+                    self.park_for_long(spot);
+                } else {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// What was sent can no longer be sent again: only what records tell stays.
+    fn park_for_long(&mut self, spot: Spot) {
+        let Some((mut leg, is_told, is_dirty)) = self.take_parked(spot) else {
+            return;
+        };
+        leg.forget_transmissions();
+        let keys = self.keys_of(&leg);
+        let parked = &mut self.state.parked;
+        let packed = leg.pack(self.digest, is_told, is_dirty, &mut parked.texts);
+        parked.put(packed, &keys, Queue::Talking);
+    }
+
+    /// Closes the parked leg of a queue that was heard of longest ago; `false` where there is none.
+    pub(super) fn evict_parked(&mut self, queue: Queue) -> bool {
+        let Some(spot) = self.state.parked.front(queue) else {
+            return false;
+        };
+        if queue == Queue::Over {
+            self.state.counters.cut_short += 1;
+            self.close_parked(spot, Closed::Over);
+        } else {
+            self.close_parked(spot, Closed::Evicted);
+        }
+        true
+    }
+
+    fn close_parked(&mut self, spot: Spot, closed: Closed) {
+        let Some((leg, ..)) = self.take_parked(spot) else {
+            return;
+        };
+        let record = self.record_alone(&leg, Some(closed));
+        self.count_closed(closed);
+        self.finish(Change::Call(Box::new(record)));
+        self.state.exchanges.remove(&leg.key);
+        self.remember_closed(leg.key);
+    }
+
+    /// Closes all that are parked, those that were heard of longest ago first.
+    pub(super) fn close_all_parked(&mut self) {
+        for queue in QUEUES {
+            while let Some(spot) = self.state.parked.front(queue) {
+                let closed = if queue == Queue::Over {
+                    Closed::Over
+                } else {
+                    Closed::Idle
+                };
+                self.close_parked(spot, closed);
+            }
+        }
+    }
+
+    /// The record of a leg that is a call of its own.
+    fn record_alone(&self, leg: &Leg, closed: Option<Closed>) -> CallRecord {
+        let registrations = &self.state.registrations;
+        let record = leg.record(Context {
+            agents: &self.state.agents,
+            closed,
+            registration: (leg.registration).and_then(|session| registrations.id_of(session)),
+        });
+        compose(leg.id.into(), vec![record], Vec::new(), closed)
+    }
+
+    /// The record of a parked leg.
+    pub(super) fn record_of_parked(&self, spot: Spot) -> Option<CallRecord> {
+        Some(self.record_alone(&self.unpacked(spot)?, None))
+    }
+
+    /// The parked leg with this Call-ID.
+    pub(super) fn parked_with(&self, key: u64) -> Option<Spot> {
+        let parked = &self.state.parked;
+        let mut found = parked.with_key(key).into_iter();
+        found.find(|spot| parked.head(*spot).is_some_and(|head| head.key() == key))
+    }
+
+    /// The parked leg with this id. An operator's step: no index for it.
+    pub(super) fn parked_by_id(&self, id: LegId) -> Option<Spot> {
+        let mut parked = self.state.parked.iter();
+        parked.find_map(|(spot, packed)| (Head::of(packed)?.id() == id).then_some(spot))
+    }
+
+    pub(super) fn unpark_by_id(&mut self, id: LegId) -> Option<usize> {
+        let spot = self.parked_by_id(id)?;
+        self.unpark(spot)
+    }
+
+    /// Records of parked legs that changed since somebody asked.
+    pub(super) fn take_parked_changes(&mut self) -> Vec<Change> {
+        let changed: Vec<Spot> = self
+            .state
+            .parked
+            .iter()
+            .filter(|(_, packed)| Head::of(packed).is_some_and(Head::is_dirty))
+            .map(|(spot, _)| spot)
+            .collect();
+        if changed.is_empty() {
+            return Vec::new();
+        }
+        self.state.parked.each_mut(|packed| {
+            if Head::of(packed).is_some_and(Head::is_dirty) {
+                Head::mark_dirty(packed, false);
+            }
+        });
+        let records = changed
+            .into_iter()
+            .filter_map(|spot| self.record_of_parked(spot));
+        records
+            .map(|record| Change::Call(Box::new(record)))
+            .collect()
+    }
+
+    pub(super) fn partition_of_parked_removed(&mut self, until: Moment) {
+        let flags: Flags = [Flag::PartitionRemoved].into_iter().collect();
+        self.state.parked.each_mut(|packed| {
+            if Head::of(packed).is_some_and(|head| head.first() < until) {
+                Head::add_flags(packed, flags);
+                Head::mark_dirty(packed, true);
+            }
+        });
+    }
+
+    /// Puts legs of an earlier run in, which have no keys yet.
+    pub(super) fn rebuild_parked(&mut self) {
+        let mut earlier = std::mem::take(&mut self.state.parked);
+        let mut legs: Vec<Box<[u8]>> = Vec::with_capacity(earlier.len());
+        legs.extend(earlier.iter().map(|(_, packed)| Box::from(packed)));
+        legs.sort_by_key(|packed| Head::of(packed).map(Head::last_received));
+        let mut parked = Parked::default();
+        parked.texts = std::mem::take(&mut earlier.texts);
+        drop(earlier);
+        for packed in legs {
+            let leg = Leg::unpack(&packed, self.digest, &parked.texts);
+            // What cannot be read is of no use to anybody.
+            let (Some(leg), Some(head)) = (leg, Head::of(&packed)) else {
+                continue;
+            };
+            head.used()
+                .for_each(|number| parked.texts.use_again(number));
+            let queue = queue_of(&leg, leg.last_received);
+            let keys = self.keys_of(&leg);
+            parked.put(packed, &keys, queue);
+        }
+        self.state.parked = parked;
+    }
+}
+
+/// What a leg waits for.
+fn queue_of(leg: &Leg, now: Moment) -> Queue {
+    let state = leg.state();
+    match leg.kind() {
+        _ if state.is_over() => Queue::Over,
+        Kind::Call if state == State::InCall => {
+            if leg.last_received.after(TRANSACTION) < now {
+                Queue::Talking
+            } else {
+                Queue::Fresh
+            }
+        }
+        Kind::Call => Queue::Setup,
+        _ => Queue::Other,
+    }
+}
