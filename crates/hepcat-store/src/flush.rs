@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use arrow::{array::RecordBatch, compute::interleave_record_batch};
+use arrow::{
+    array::{AsArray, RecordBatch},
+    compute::interleave_record_batch,
+};
 
 use crate::{
     counters::add,
@@ -16,8 +19,8 @@ use crate::{
     manifest::{Edit, SegmentEntry, Why},
     memory::Use,
     paths::hour_of,
-    row::Class,
-    segment::{Cluster, Key, Segment, SegmentWriter, written_octets},
+    row::{Class, Column, Stamps},
+    segment::{Cluster, Keys, Segment, SegmentWriter, written_octets},
     store::Inner,
 };
 
@@ -118,12 +121,17 @@ fn write(inner: &Inner, generation: &Generation) -> io::Result<Vec<SegmentEntry>
     );
     let mut parts: BTreeMap<(i64, Class), Cluster<(u32, u32)>> = BTreeMap::new();
     for (number, batch) in (0..).zip(&generation.batches) {
-        for (index, row) in (0..).zip(batch.rows.rows().iter()) {
-            let part = (hour_of(row.received_at), row.class);
+        let rows = batch.rows.columns();
+        let (stamps, keys) = (Stamps::new(rows), Keys::new(rows));
+        let classes = rows.column_by_name(Column::Class.name());
+        let classes = classes.and_then(|classes| classes.as_string_opt::<i32>());
+        for (index, row) in (0..rows.num_rows()).zip(0..) {
+            let class = classes.and_then(|classes| Class::from_name(classes.value(index)));
+            let part = (hour_of(stamps.received(index)), class.unwrap_or_default());
             parts
                 .entry(part)
                 .or_default()
-                .push(Key::new(&row), (number, index));
+                .push(keys.get(index), (number, row));
         }
     }
     let batches: Vec<&RecordBatch> = generation

@@ -179,6 +179,12 @@ fn row(message: &SipMessage) -> Row<'_> {
     row.status = message.status.map(Into::into);
     row.cseq_number = Some(message.cseq.into());
     row.call_id = Some(&message.call_id);
+    row.correlation_id = match message.status {
+        None => Some(&message.call_id),
+        Some(status) if status < 200 => Some("=another's"),
+        Some(401) => Some("ours"),
+        Some(_) => None,
+    };
     row.from_user = Some(&message.from_user);
     row.to_user = Some(&message.to_user);
     row.to_tag = message.to_tag.as_deref();
@@ -187,6 +193,10 @@ fn row(message: &SipMessage) -> Row<'_> {
     row.payload = &message.payload;
     row
 }
+
+/// What `docs/store-format.md` says of the column.
+const CORRELATION: &str = "case when correlation_id = '=' then call_id \
+     when correlation_id like '=%' then substring(correlation_id, 2) else correlation_id end";
 
 /// The same questions for us and in SQL.
 fn questions(messages: &[SipMessage], micros: fn(&str) -> String) -> Vec<(Filter, String)> {
@@ -205,6 +215,14 @@ fn questions(messages: &[SipMessage], micros: fn(&str) -> String) -> Vec<(Filter
                 TextTest::glob(&format!("{prefix}*"), false).expect("a pattern"),
             ),
             format!("from_user like '{prefix}%'"),
+        ),
+        (
+            Filter::is(Column::CorrelationId, &picked.call_id),
+            format!("{CORRELATION} = '{}'", picked.call_id),
+        ),
+        (
+            Filter::is(Column::CorrelationId, "=another's"),
+            format!("{CORRELATION} = '=another''s'"),
         ),
         (
             Filter::All(vec![
@@ -236,7 +254,10 @@ fn questions(messages: &[SipMessage], micros: fn(&str) -> String) -> Vec<(Filter
 /// How a reader says a value so that it is the same text everywhere: numbers as they are, times in microseconds,
 /// texts and octets in hexadecimal, nothing as a stroke.
 fn said(reader: &Reader, column: Column) -> String {
-    let name = column.name();
+    let name = match column {
+        Column::CorrelationId => CORRELATION,
+        _ => column.name(),
+    };
     let text = match data_type(column) {
         DataType::Utf8 | DataType::Binary => format!("hex({name})"),
         DataType::Timestamp(..) => (reader.text)(&(reader.micros)(name)),

@@ -12,12 +12,12 @@ const COUNTING: u64 = 4 << 30;
 
 pub(crate) fn run(directory: &Path, arguments: &Arguments) -> Fallible<Value> {
     let now = SystemClock::default().now();
-    let (store, _clock) = open(directory, COUNTING, arguments.work, now)?;
+    let (store, _clock) = open(directory, COUNTING, now)?;
     let (messages, distinct) = count(&store)?;
     let newest = newest(&store)?;
     store.close();
     let now = now.max(newest);
-    let (store, clock) = open(directory, arguments.memory, arguments.work, now)?;
+    let (store, clock) = open(directory, arguments.memory, now)?;
     let (report, used) = compact(&store, &clock);
     let stats = store.stats();
     let records = stats.rows_in_memory + stats.rows_in_segments - messages;

@@ -29,10 +29,7 @@ use std::{
 };
 
 use hepcat_store::{Clock, CompactReport, Fsync, Options, Store, SystemClock};
-use hepcat_testkit::{
-    load::thread_times,
-    traffic::{SipMessage, Traffic},
-};
+use hepcat_testkit::traffic::{SipMessage, Traffic};
 use nix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
@@ -141,7 +138,6 @@ fn ingest(store: &Store, clock: &TrafficClock, arguments: &Arguments) -> Fallibl
     let (mut pushing, mut making) = (Duration::ZERO, Duration::ZERO);
     let begun = Instant::now();
     let process = cpu(ClockId::CLOCK_PROCESS_CPUTIME_ID);
-    let threads = thread_times(std::process::id())?;
     let mut left = arguments.rows;
     let mut ticket = None;
     while left > 0 {
@@ -162,8 +158,6 @@ fn ingest(store: &Store, clock: &TrafficClock, arguments: &Arguments) -> Fallibl
     }
     let _flushed: bool = store.flush(Duration::from_secs(60));
     let all = cpu(ClockId::CLOCK_PROCESS_CPUTIME_ID).saturating_sub(process + making);
-    let tidying = thread_times(std::process::id())?.since(&threads);
-    let tidying = tidying.of("store-tidy").total();
     let rows = arguments.rows as f64;
     let micros = |duration: Duration| duration.as_secs_f64() * 1e6 / rows;
     let stats = store.stats();
@@ -176,13 +170,8 @@ fn ingest(store: &Store, clock: &TrafficClock, arguments: &Arguments) -> Fallibl
     );
     println!(
         "  CPU a row, compaction apart: {:.2} us, of it {:.2} us where rows are appended (fields to columns, log frame)",
-        micros(all.saturating_sub(tidying)),
+        micros(all),
         micros(pushing)
-    );
-    println!(
-        "  compaction meanwhile: {:.2} us a row, over {} rows",
-        micros(tidying),
-        stats.merged_rows
     );
     println!(
         "  log: {:.1} octets a row in {} frames, {} syncs",
@@ -191,7 +180,7 @@ fn ingest(store: &Store, clock: &TrafficClock, arguments: &Arguments) -> Fallibl
         stats.log_syncs
     );
     println!(
-        "  segments before the last compaction: {}, {:.1} octets a row",
+        "  segments before compaction: {}, {:.1} octets a row",
         stats.segments,
         stats.segment_octets as f64 / rows
     );
@@ -203,10 +192,8 @@ fn ingest(store: &Store, clock: &TrafficClock, arguments: &Arguments) -> Fallibl
     Ok(json!({
         "rows": arguments.rows,
         "rate": arguments.rate,
-        "cpu_us": micros(all.saturating_sub(tidying)),
+        "cpu_us": micros(all),
         "appending_us": micros(pushing),
-        "tidying_us": micros(tidying),
-        "merged_rows": stats.merged_rows,
         "log_octets_per_message": stats.log_octets as f64 / rows,
         "wall_seconds": begun.elapsed().as_secs_f64(),
         "peak_octets": peak,
@@ -221,7 +208,7 @@ fn compact(store: &Store, clock: &TrafficClock) -> (CompactReport, Duration) {
     let report = store.compact();
     let used = cpu(ClockId::CLOCK_THREAD_CPUTIME_ID).saturating_sub(before);
     println!(
-        "compaction of what was left: {} merges of {} segments, {} rows, {} postponed, {:.2} us of CPU a row, {:.1} s wall",
+        "compaction: {} merges of {} segments, {} rows, {} postponed, {:.2} us of CPU a row, {:.1} s wall",
         report.merges,
         report.segments,
         report.rows,
@@ -232,12 +219,7 @@ fn compact(store: &Store, clock: &TrafficClock) -> (CompactReport, Duration) {
     (report, used)
 }
 
-fn open(
-    directory: &Path,
-    memory: u64,
-    work: Work,
-    now: i64,
-) -> Fallible<(Store, Arc<TrafficClock>)> {
+fn open(directory: &Path, memory: u64, now: i64) -> Fallible<(Store, Arc<TrafficClock>)> {
     let clock = Arc::new(TrafficClock {
         now: now.into(),
         machine: SystemClock::default(),
@@ -247,9 +229,8 @@ fn open(
     options.fsync = Fsync::Interval(Duration::from_millis(20));
     let shared: Arc<TrafficClock> = Arc::clone(&clock);
     options.clock = shared;
-    if work != Work::All {
-        options.maintenance = Duration::ZERO;
-    }
+    // Nothing is merged but where that is measured.
+    options.maintenance = Duration::ZERO;
     Ok((Store::open(directory, options)?, clock))
 }
 
@@ -257,7 +238,7 @@ fn work(directory: &Path, arguments: &Arguments) -> Fallible<Value> {
     if arguments.work == Work::Finish {
         return finish::run(directory, arguments);
     }
-    let (store, clock) = open(directory, arguments.memory, arguments.work, BEGIN)?;
+    let (store, clock) = open(directory, arguments.memory, BEGIN)?;
     let mut figures = json!({});
     if arguments.work == Work::All {
         figures = ingest(&store, &clock, arguments)?;

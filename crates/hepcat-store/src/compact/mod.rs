@@ -10,7 +10,7 @@ mod spill;
 
 use std::{io, sync::Arc};
 
-use arrow::compute::take_record_batch;
+use arrow::array::RecordBatch;
 pub(crate) use due::{Merge, due};
 use spill::Spill;
 
@@ -18,8 +18,8 @@ use crate::{
     counters::add,
     manifest::{Edit, SegmentEntry, Why},
     memory::Use,
-    row::{Column, RowBatch, Rows},
-    segment::{Cluster, Key, Segment, SegmentError, SegmentWriter, read_rows, written_octets},
+    row::{Column, Rows},
+    segment::{Cluster, Keys, Segment, SegmentError, SegmentWriter, read_rows, written_octets},
     store::Inner,
 };
 
@@ -173,18 +173,13 @@ fn merge_segments(
 type Order = Vec<(i64, (u32, u32))>;
 
 fn order(merge: &Merge) -> Result<Order, MergeError> {
-    let columns = [
-        Column::RowId,
-        Column::CallId,
-        Column::CorrelationId,
-        Column::AttachedTo,
-    ];
     let mut cluster = Cluster::default();
     for (input, segment) in (0..).zip(&merge.inputs) {
         let mut place = 0;
-        each_batch(segment, &columns, &mut |rows| {
-            for row in rows.iter() {
-                cluster.push(Key::new(&row), (input, place));
+        each_batch(segment, &Keys::COLUMNS, &mut |batch| {
+            let keys = Keys::new(batch);
+            for row in 0..batch.num_rows() {
+                cluster.push(keys.get(row), (input, place));
                 place += 1;
             }
             Ok(())
@@ -197,7 +192,7 @@ fn order(merge: &Merge) -> Result<Order, MergeError> {
 fn each_batch(
     segment: &Arc<Segment>,
     columns: &[Column],
-    see: &mut dyn FnMut(&Rows<'_>) -> io::Result<()>,
+    see: &mut dyn FnMut(&RecordBatch) -> io::Result<()>,
 ) -> Result<(), MergeError> {
     let failed = |error| MergeError::Input(Arc::clone(segment), error);
     let opened = segment.open(0).map_err(failed)?;
@@ -206,7 +201,7 @@ fn each_batch(
         let mut reader = opened.read(group, columns, None, false).map_err(failed)?;
         while let Some(batch) = read_rows(&mut reader, columns, false).map_err(failed)? {
             seen += batch.num_rows() as u64;
-            see(&Rows::new(&batch))?;
+            see(&batch)?;
         }
     }
     if seen == segment.entry.rows {
@@ -250,11 +245,11 @@ fn write(
     let mut spill = Spill::new(&inner.options.disk, temporary, order.len().div_ceil(part));
     for (segment, goes) in merge.inputs.iter().zip(&goes) {
         let mut goes = goes.iter();
-        each_batch(segment, Column::ALL, &mut |rows| {
+        each_batch(segment, Column::ALL, &mut |batch| {
             if inner.is_to_end() {
                 return Err(io::Error::other("the store is closing"));
             }
-            for (row, position) in rows.iter().zip(goes.by_ref()) {
+            for (row, position) in Rows::new(batch).iter().zip(goes.by_ref()) {
                 let position = *position as usize;
                 spill.push(position / part, position, &row)?;
             }
@@ -284,22 +279,17 @@ fn write_part(
     order: &[(i64, (u32, u32))],
     writer: &mut SegmentWriter,
 ) -> io::Result<()> {
-    let (positions, octets) = spill.take(number)?;
-    let ids: Vec<i64> = positions
-        .iter()
-        .map(|position| order.get(position - first).map_or(0, |(id, _)| *id))
-        .collect();
-    let damaged = |_malformed| io::Error::from(io::ErrorKind::InvalidData);
-    let rows: RowBatch = crate::row::decode(&octets, positions.len()).map_err(damaged)?;
-    drop(octets);
-    let rows = rows.with_ids(ids);
-    let mut sorted: Vec<(usize, u32)> = positions.into_iter().zip(0..).collect();
-    sorted.sort_unstable();
-    for chunk in sorted.chunks(CHUNK) {
-        let indices =
-            arrow::array::UInt32Array::from_iter_values(chunk.iter().map(|(_, row)| *row));
-        let batch = take_record_batch(rows.columns(), &indices).map_err(io::Error::other)?;
-        writer.write(&batch)?;
+    let taken = spill.take(number)?;
+    let mut rows = taken.rows();
+    while rows.len() > 0 {
+        let count = rows.len().min(CHUNK);
+        let identified = rows.by_ref().take(count).map(|(position, octets)| {
+            let id = order.get(position - first).map_or(0, |(id, _)| *id);
+            (id, octets)
+        });
+        let batch = crate::row::decode_each(identified, count)
+            .map_err(|_malformed| io::Error::from(io::ErrorKind::InvalidData))?;
+        writer.write(batch.columns())?;
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Rows on their way from the order of the inputs to that of the output: a temporary file in parts.
 
-use std::{io, mem, path::PathBuf, sync::Arc};
+use std::{fmt, io, mem, path::PathBuf, sync::Arc};
+
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::{
     disk::{Disk, DiskFile, read_exact, write_all},
@@ -10,24 +12,54 @@ use crate::{
 /// Octets that a part gathers before they are written.
 pub(super) const BUFFER: usize = 128 << 10;
 /// The file lives for seconds: what it saves of the disk is worth little processor time.
-const LEVEL: i32 = -3;
+const LEVEL: i32 = -5;
 
-#[derive(Debug)]
 pub(super) struct Spill {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     file: Option<Arc<dyn DiskFile>>,
     length: u64,
     parts: Vec<Part>,
+    /// Kept from one piece to the next, as is what it compresses into: to make them takes longer than to use them.
+    compressor: Option<Compressor<'static>>,
+    compressed: Vec<u8>,
 }
 
 #[derive(Debug, Default)]
 struct Part {
-    /// Where each row will be in the output.
-    positions: Vec<u32>,
+    /// Where each row will be in the output, and its octets here.
+    rows: Vec<(u32, u32)>,
     buffer: Vec<u8>,
     /// Where pieces were written: at, octets, octets before compression.
     pieces: Vec<(u64, usize, usize)>,
+}
+
+/// The rows of a part.
+#[derive(Debug)]
+pub(super) struct Taken {
+    octets: Vec<u8>,
+    /// Position in the output, first octet, octets behind the last: in the order of the output.
+    rows: Vec<(u32, usize, usize)>,
+}
+
+impl Taken {
+    /// Each row's position in the output and its octets, in the order of the output.
+    pub(super) fn rows(&self) -> impl ExactSizeIterator<Item = (usize, &[u8])> {
+        self.rows.iter().map(|(position, from, to)| {
+            let octets = self.octets.get(*from..*to).unwrap_or_default();
+            (*position as usize, octets)
+        })
+    }
+}
+
+impl fmt::Debug for Spill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, length, .. } = self;
+        f.debug_struct("Spill")
+            .field("path", path)
+            .field("length", length)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Spill {
@@ -38,6 +70,8 @@ impl Spill {
             file: None,
             length: 0,
             parts: (0..parts).map(|_| Part::default()).collect(),
+            compressor: None,
+            compressed: Vec::new(),
         }
     }
 
@@ -47,9 +81,11 @@ impl Spill {
         let Some(part) = self.parts.get_mut(part) else {
             return Err(io::ErrorKind::InvalidData.into());
         };
-        part.positions
-            .push(u32::try_from(position).unwrap_or(u32::MAX));
+        let before = part.buffer.len();
         row.encode(&mut part.buffer);
+        let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let octets = part.buffer.len() - before;
+        part.rows.push((small(position), small(octets)));
         if part.buffer.len() < BUFFER || one {
             return Ok(());
         }
@@ -57,36 +93,50 @@ impl Spill {
             Some(file) => Arc::clone(file),
             None => Arc::clone(self.file.insert(self.disk.create(&self.path)?)),
         };
-        let octets = zstd::bulk::compress(&part.buffer, LEVEL)?;
-        write_all(file.as_ref(), &octets, self.length)?;
-        part.pieces
-            .push((self.length, octets.len(), part.buffer.len()));
-        self.length += octets.len() as u64;
+        let compressor = match &mut self.compressor {
+            Some(compressor) => compressor,
+            none => none.insert(Compressor::new(LEVEL)?),
+        };
+        self.compressed.clear();
+        self.compressed
+            .reserve(zstd::zstd_safe::compress_bound(part.buffer.len()));
+        let octets = compressor.compress_to_buffer(&part.buffer, &mut self.compressed)?;
+        write_all(file.as_ref(), &self.compressed, self.length)?;
+        part.pieces.push((self.length, octets, part.buffer.len()));
+        self.length += octets as u64;
         part.buffer.clear();
         Ok(())
     }
 
-    /// Positions and encoded rows of a part, in the order in which they came.
-    pub(super) fn take(&mut self, part: usize) -> io::Result<(Vec<usize>, Vec<u8>)> {
+    /// The rows of a part, which has none after that.
+    pub(super) fn take(&mut self, part: usize) -> io::Result<Taken> {
         let part = self.parts.get_mut(part).map(mem::take).unwrap_or_default();
         let length: usize = part.pieces.iter().map(|(.., raw)| raw).sum();
-        let mut rows = Vec::with_capacity(length + part.buffer.len());
-        for (at, octets, raw) in part.pieces {
-            let Some(file) = &self.file else {
-                return Err(io::ErrorKind::InvalidData.into());
-            };
-            let mut compressed = vec![0; octets];
-            read_exact(file.as_ref(), &mut compressed, at)?;
-            rows.extend_from_slice(&zstd::bulk::decompress(&compressed, raw)?);
+        let mut octets = Vec::new();
+        if part.pieces.is_empty() {
+            octets = part.buffer;
+        } else {
+            let mut decompressor = Decompressor::new()?;
+            octets.reserve_exact(length + part.buffer.len());
+            for (at, count, raw) in part.pieces {
+                let Some(file) = &self.file else {
+                    return Err(io::ErrorKind::InvalidData.into());
+                };
+                self.compressed.resize(count, 0);
+                read_exact(file.as_ref(), &mut self.compressed, at)?;
+                octets.extend_from_slice(&decompressor.decompress(&self.compressed, raw)?);
+            }
+            octets.extend_from_slice(&part.buffer);
         }
-        rows.extend_from_slice(&part.buffer);
-        Ok((
-            part.positions
-                .into_iter()
-                .map(|position| position as usize)
-                .collect(),
-            rows,
-        ))
+        let mut from = 0;
+        let ends = part.rows.into_iter().map(|(position, octets)| {
+            let begin = from;
+            from += octets as usize;
+            (position, begin, from)
+        });
+        let mut rows: Vec<(u32, usize, usize)> = ends.collect();
+        rows.sort_unstable();
+        Ok(Taken { octets, rows })
     }
 }
 

@@ -6,10 +6,11 @@ mod columns;
 mod envelope;
 mod id;
 mod kind;
+mod stamps;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use batch::{Encoded, decode};
+pub(crate) use batch::{Encoded, decode, decode_each};
 pub use batch::{MAX_BATCH_OCTETS, MAX_BATCH_ROWS, MAX_ROW_OCTETS, RowBatch, RowBatchBuilder};
 pub use class::Class;
 pub(crate) use columns::schema;
@@ -18,3 +19,4 @@ pub use envelope::{Envelope, Part};
 pub use id::RowId;
 pub(crate) use id::{MAX_GENERATION, MAX_NODE, MAX_PLACE};
 pub(crate) use kind::{Form, Malformed};
+pub(crate) use stamps::Stamps;

@@ -13,15 +13,13 @@ use arrow::{
 use foldhash::fast::RandomState;
 
 use super::{
-    Found, SearchError, SearchReport, Stop,
-    eval::Stamps,
-    look_at,
+    Found, SearchError, SearchReport, Stop, look_at,
     plan::Plan,
     scan::{Place, ScanError, rows_of, select_group, select_memory, short},
 };
 use crate::{
     hot::HotBatch,
-    row::Column,
+    row::{Column, Stamps},
     segment::{Opened, guarded, read_rows},
 };
 

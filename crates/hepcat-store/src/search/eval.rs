@@ -13,7 +13,7 @@ use arrow::{
 };
 
 use super::filter::{Filter, RowTest, TextTest, merged};
-use crate::row::{Class, Column, RowBatch, Rows};
+use crate::row::{Class, Column, Rows};
 
 /// Evaluates filters over the batches of one row group. Remembers what it found out about the texts of a dictionary,
 /// which the batches share.
@@ -215,40 +215,6 @@ fn number(column: Column, ranges: &[RangeInclusive<i64>], batch: &RecordBatch) -
         })
     } else {
         BooleanBuffer::new_unset(rows)
-    }
-}
-
-/// The times and identity of each row.
-pub(super) struct Stamps<'a> {
-    received: Option<&'a TimestampMicrosecondArray>,
-    sent: Option<&'a TimestampMicrosecondArray>,
-    ids: Option<&'a Int64Array>,
-}
-
-impl<'a> Stamps<'a> {
-    pub(super) const COLUMNS: [Column; 3] = [Column::ReceivedAt, Column::SentAt, Column::RowId];
-
-    pub(super) fn new(batch: &'a RecordBatch) -> Self {
-        let times = |column: Column| batch.column_by_name(column.name())?.as_any().downcast_ref();
-        Self {
-            received: times(Column::ReceivedAt),
-            sent: times(Column::SentAt),
-            ids: RowBatch::longs(batch, Column::RowId),
-        }
-    }
-
-    pub(super) fn received(&self, index: usize) -> i64 {
-        self.received.map_or(0, |times| times.value(index))
-    }
-
-    pub(super) fn time(&self, index: usize) -> i64 {
-        self.sent
-            .filter(|times| times.is_valid(index))
-            .map_or_else(|| self.received(index), |times| times.value(index))
-    }
-
-    pub(super) fn id(&self, index: usize) -> i64 {
-        self.ids.map_or(0, |ids| ids.value(index))
     }
 }
 

@@ -207,10 +207,7 @@ fn filter_admits(filter: &Filter, opened: &Opened, group: usize) -> Result<bool,
             }
             Ok(parts.is_empty())
         }
-        Filter::Text(column, TextTest(Test::Is(texts))) => {
-            let bloom = opened.filter(group, *column)?;
-            Ok(bloom.is_none_or(|bloom| texts.iter().any(|text| bloom.check(&**text))))
-        }
+        Filter::Text(column, TextTest(Test::Is(texts))) => opened.may_hold(group, *column, texts),
         _ => Ok(true),
     }
 }

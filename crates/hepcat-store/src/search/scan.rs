@@ -6,12 +6,12 @@ use arrow::buffer::BooleanBuffer;
 
 use super::{
     Stop, StopReason,
-    eval::{Evaluator, Stamps},
+    eval::Evaluator,
     plan::{Plan, Within},
 };
 use crate::{
     hot::HotBatch,
-    row::Column,
+    row::{Column, Stamps},
     segment::{Opened, Segment, SegmentError, guarded, read_rows},
 };
 

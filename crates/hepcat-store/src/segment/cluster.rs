@@ -6,9 +6,10 @@ use std::{
     hash::{BuildHasher, Hash},
 };
 
+use arrow::array::{Array, Int64Array, RecordBatch, StringArray};
 use foldhash::fast::FixedState;
 
-use crate::row::Row;
+use crate::row::{Column, RowBatch};
 
 /// What decides the place of a row.
 #[derive(Debug, Clone, Copy)]
@@ -21,16 +22,42 @@ pub(crate) struct Key {
 
 const HASHER: FixedState = FixedState::with_seed(0x6865_7063_6174);
 
-impl Key {
-    pub(crate) fn new(row: &Row<'_>) -> Self {
-        let call = row
-            .call_id
-            .or(row.correlation_id)
-            .or(row.attached_to)
-            .filter(|call| !call.is_empty());
+/// Decides the places of the rows of a batch.
+#[derive(Debug)]
+pub(crate) struct Keys<'a> {
+    ids: Option<&'a Int64Array>,
+    /// The first of these that says something names the call.
+    calls: [Option<&'a StringArray>; 3],
+}
+
+impl<'a> Keys<'a> {
+    pub(crate) const COLUMNS: [Column; 4] = [
+        Column::RowId,
+        Column::CallId,
+        Column::CorrelationId,
+        Column::AttachedTo,
+    ];
+
+    pub(crate) fn new(batch: &'a RecordBatch) -> Self {
+        let texts = |column: Column| -> Option<&StringArray> {
+            let array = batch.column_by_name(column.name())?;
+            array.as_any().downcast_ref()
+        };
         Self {
+            ids: RowBatch::longs(batch, Column::RowId),
+            calls: [Column::CallId, Column::CorrelationId, Column::AttachedTo].map(texts),
+        }
+    }
+
+    /// Of the row at `index`, which is below the batch's length.
+    pub(crate) fn get(&self, index: usize) -> Key {
+        let call = (self.calls.iter().flatten())
+            .find(|texts| texts.is_valid(index))
+            .map(|texts| texts.value(index))
+            .filter(|call| !call.is_empty());
+        Key {
             call: call.map_or(0, |call| hash(call) | 1),
-            id: row.row_id,
+            id: self.ids.map_or(0, |ids| ids.value(index)),
         }
     }
 }
@@ -101,6 +128,7 @@ impl<P: Copy> Cluster<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::row::{Row, RowBatchBuilder};
 
     #[test]
     fn calls_stand_together_in_the_order_of_their_first_rows() {
@@ -113,15 +141,19 @@ mod tests {
             None,
             Some("b"),
         ];
-        let mut cluster = Cluster::default();
-        for (place, call_id) in calls.iter().enumerate().rev() {
-            let row_id = i64::try_from(place).expect("small");
+        let mut rows = RowBatchBuilder::default();
+        for call_id in calls {
             let row = Row {
-                row_id,
-                call_id: *call_id,
+                call_id,
                 ..Row::default()
             };
-            cluster.push(Key::new(&row), place);
+            rows.push(&row).expect("small");
+        }
+        let rows = rows.finish().with_ids((0..7).collect());
+        let keys = Keys::new(rows.columns());
+        let mut cluster = Cluster::default();
+        for place in (0..calls.len()).rev() {
+            cluster.push(keys.get(place), place);
         }
         assert_eq!(cluster.into_order(), [0, 3, 6, 1, 2, 4, 5]);
     }

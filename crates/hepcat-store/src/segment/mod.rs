@@ -3,6 +3,7 @@
 mod blocks;
 mod cluster;
 mod open;
+mod same;
 mod write;
 
 use std::{
@@ -13,7 +14,7 @@ use std::{
     },
 };
 
-pub(crate) use cluster::{Cluster, Key};
+pub(crate) use cluster::{Cluster, Keys};
 pub(crate) use open::{Opened, footer_of, guarded, read_rows};
 use parking_lot::Mutex;
 pub(crate) use write::{FILTERED, Interval, SegmentWriter, written_octets};

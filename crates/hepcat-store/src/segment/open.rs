@@ -32,6 +32,7 @@ use parquet::{
 use super::{
     BLOCKS_KEY, ENTRY_KEY, REPLACES_KEY, SCHEMA_KEY, SegmentError,
     blocks::{BLOCK, CheckedFile, from_hex},
+    same,
 };
 use crate::{
     disk::{Disk, DiskFile, read_exact},
@@ -53,8 +54,17 @@ pub(crate) struct Opened {
     plain: ArrowReaderMetadata,
     /// The same with repeating texts as dictionaries.
     words: ArrowReaderMetadata,
+    /// Whether `correlation_id` is held as `same` says.
+    is_shortened: bool,
     /// Octets that this holds, about.
     pub(crate) memory: u64,
+}
+
+/// Reads rows of a row group.
+#[derive(Debug)]
+pub(crate) struct GroupReader {
+    rows: ParquetRecordBatchReader,
+    is_shortened: bool,
 }
 
 /// The last octets of a file, from the end of its `covered` ones on.
@@ -104,12 +114,10 @@ pub(super) fn open(
             .and_then(from_hex)
             .filter(|sums| sums.len() as u64 * BLOCK as u64 <= length)
             .ok_or_else(|| ParquetError::General("no block sums".into()))?;
-        let version = fact(&parquet, SCHEMA_KEY).and_then(|version| version.parse::<u32>().ok());
-        if version.is_none_or(|version| version > SCHEMA_VERSION) {
-            return Err(ParquetError::General(
-                "the schema is of no known version".into(),
-            ));
-        }
+        let version = fact(&parquet, SCHEMA_KEY)
+            .and_then(|version| version.parse::<u32>().ok())
+            .filter(|version| *version <= SCHEMA_VERSION)
+            .ok_or_else(|| ParquetError::General("the schema is of no known version".into()))?;
         let supplied = |words: bool| {
             let schema = supplied_schema(&parquet, words);
             ArrowReaderMetadata::try_new(Arc::clone(&parquet), reader_options().with_schema(schema))
@@ -122,6 +130,7 @@ pub(super) fn open(
                 sums: sums.into(),
                 ..unchecked
             },
+            is_shortened: version >= same::SINCE,
             memory,
         })
     })
@@ -169,6 +178,31 @@ impl Opened {
         }
     }
 
+    /// Whether a row group can have one of these texts in a column, by its Bloom filters.
+    pub(crate) fn may_hold(
+        &self,
+        group: usize,
+        column: Column,
+        texts: &[Box<[u8]>],
+    ) -> Result<bool, SegmentError> {
+        if column == Column::CorrelationId && self.is_shortened {
+            let held: Vec<Box<[u8]>> = texts.iter().map(|text| same::held(text)).collect();
+            return Ok(self.filter_admits(group, column, &held)?
+                || self.filter_admits(group, Column::CallId, texts)?);
+        }
+        self.filter_admits(group, column, texts)
+    }
+
+    fn filter_admits(
+        &self,
+        group: usize,
+        column: Column,
+        texts: &[Box<[u8]>],
+    ) -> Result<bool, SegmentError> {
+        let filter = self.filter(group, column)?;
+        Ok(filter.is_none_or(|filter| texts.iter().any(|text| filter.check(&**text))))
+    }
+
     /// The Bloom filter of a column in a row group, where there is one.
     pub(crate) fn filter(
         &self,
@@ -194,10 +228,13 @@ impl Opened {
         columns: &[Column],
         selected: Option<&BooleanBuffer>,
         words: bool,
-    ) -> Result<ParquetRecordBatchReader, SegmentError> {
+    ) -> Result<GroupReader, SegmentError> {
         let metadata = if words { &self.words } else { &self.plain };
+        let is_shortened = self.is_shortened && columns.contains(&Column::CorrelationId);
+        let beside = (is_shortened && !columns.contains(&Column::CallId)).then_some(Column::CallId);
         let indices: Vec<usize> = columns
             .iter()
+            .chain(&beside)
             .filter_map(|column| self.column_index(*column))
             .collect();
         let batch_rows = self.batch_rows(group, &indices);
@@ -217,7 +254,10 @@ impl Opened {
                 }
                 None => builder,
             };
-            builder.build()
+            Ok(GroupReader {
+                rows: builder.build()?,
+                is_shortened,
+            })
         })
     }
 
@@ -254,14 +294,17 @@ fn rows_in(room: u64, octets: i64, rows: i64) -> usize {
 
 /// The next rows of a reader: all `columns`, those that the segment lacks without values.
 pub(crate) fn read_rows(
-    reader: &mut ParquetRecordBatchReader,
+    reader: &mut GroupReader,
     columns: &[Column],
     words: bool,
 ) -> Result<Option<RecordBatch>, SegmentError> {
     guarded(|| {
-        let Some(batch) = reader.next().transpose()? else {
+        let Some(mut batch) = reader.rows.next().transpose()? else {
             return Ok(None);
         };
+        if reader.is_shortened {
+            batch = same::restored(&batch)?;
+        }
         if batch.num_columns() == columns.len() {
             let wanted: Vec<usize> = columns
                 .iter()

@@ -25,7 +25,7 @@ use crate::{
     disk::{Disk, DiskFile, write_all},
     manifest::{SegmentEntry, Tail},
     paths::Paths,
-    row::{Column, Form, Row, SCHEMA_VERSION, schema},
+    row::{Column, Form, SCHEMA_VERSION, Stamps, schema},
 };
 
 /// Octets that are gathered for one write.
@@ -83,6 +83,9 @@ const SELDOM: &[Column] = &[
     Column::ErrorOffset,
 ];
 
+/// Of a row one is the caller's and the other the proxy's.
+const PORTS: &[Column] = &[Column::SrcPort, Column::DstPort];
+
 /// Columns that nearly all rows of a segment have in common, or few values of: a dictionary of some octets, and runs.
 const UNIFORM: &[Column] = &[
     Column::Class,
@@ -99,10 +102,10 @@ const UNIFORM: &[Column] = &[
     Column::NodeName,
 ];
 
-static FRESH: LazyLock<WriterProperties> = LazyLock::new(|| properties(FILTERED_FRESH));
-static MERGED: LazyLock<WriterProperties> = LazyLock::new(|| properties(FILTERED));
+static FRESH: LazyLock<WriterProperties> = LazyLock::new(|| properties(FILTERED_FRESH, true));
+static MERGED: LazyLock<WriterProperties> = LazyLock::new(|| properties(FILTERED, false));
 
-fn properties(filtered: &[Column]) -> WriterProperties {
+fn properties(filtered: &[Column], is_fresh: bool) -> WriterProperties {
     let zstd = ZstdLevel::try_new(1).unwrap_or_default();
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(zstd))
@@ -111,27 +114,44 @@ fn properties(filtered: &[Column]) -> WriterProperties {
         .set_data_page_size_limit(PAGE_OCTETS)
         .set_write_batch_size(1_024)
         .set_statistics_enabled(EnabledStatistics::None)
-        .set_bloom_filter_fpp(0.01)
-        .set_bloom_filter_max_ndv(ROW_GROUP as u64 / 5)
         .set_created_by(concat!("hepcat ", env!("CARGO_PKG_VERSION")).to_owned());
     for column in Column::ALL {
         let path = || ColumnPath::from(column.name());
         properties = match column.form() {
-            Form::Id | Form::Instant | Form::Time => properties
+            // What a delta leaves of a time among those of its call has no pattern; of an identity, some octets do.
+            Form::Instant | Form::Time => properties
                 .set_column_dictionary_enabled(path(), false)
                 .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED)
+                .set_column_compression(path(), Compression::UNCOMPRESSED)
+                .set_column_statistics_enabled(path(), EnabledStatistics::Chunk),
+            Form::Id => properties
+                .set_column_dictionary_enabled(path(), false)
+                .set_column_encoding(path(), Encoding::PLAIN)
                 .set_column_statistics_enabled(path(), EnabledStatistics::Chunk),
             Form::Int | Form::Long => {
                 properties.set_column_statistics_enabled(path(), EnabledStatistics::Chunk)
             }
             Form::Octets => properties.set_column_dictionary_enabled(path(), false),
-            Form::Text => properties.set_column_dictionary_page_size_limit(path(), 4 << 20),
+            // It repeats within its call and nowhere else: a compressor sees that, and takes less than numbers of a
+            // dictionary in which nearly every text stands for one call.
+            Form::Text => properties
+                .set_column_dictionary_enabled(path(), false)
+                .set_column_encoding(path(), Encoding::DELTA_LENGTH_BYTE_ARRAY),
             Form::Word | Form::Class => properties,
         };
-        if filtered.contains(column) {
-            properties = properties.set_column_bloom_filter_enabled(path(), true);
+        if PORTS.contains(column) {
+            // Two in turn: octets that repeat, where numbers of a dictionary would lie across octets.
+            properties = properties.set_column_dictionary_enabled(path(), false);
         }
-        if SELDOM.contains(column) || UNIFORM.contains(column) {
+        if filtered.contains(column) {
+            // Not for all columns at once: to say anything about filters there turns them on for every column.
+            properties = properties
+                .set_column_bloom_filter_enabled(path(), true)
+                .set_column_bloom_filter_fpp(path(), 0.01)
+                .set_column_bloom_filter_max_ndv(path(), ROW_GROUP as u64 / 5);
+        }
+        let is_whole = is_fresh && column.form() != Form::Octets;
+        if is_whole || SELDOM.contains(column) || UNIFORM.contains(column) {
             properties = properties.set_column_compression(path(), Compression::UNCOMPRESSED);
         }
     }
@@ -211,10 +231,9 @@ impl SegmentWriter {
 
     /// Adds rows, already in their order.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> io::Result<()> {
-        for row in crate::row::Rows::new(batch).iter() {
-            self.passed.see(&row);
-        }
-        self.writer.write(batch).map_err(into_io)
+        self.passed.see(batch);
+        let held = super::same::shortened(batch).map_err(io::Error::other)?;
+        self.writer.write(&held).map_err(into_io)
     }
 
     /// Gives the file its footer and its name, durably. It does not count before the manifest says so.
@@ -277,11 +296,14 @@ impl SegmentWriter {
 }
 
 impl Passed {
-    fn see(&mut self, row: &Row<'_>) {
-        self.rows += 1;
-        self.received.add(row.received_at);
-        self.time.add(row.time());
-        self.ids.add(row.row_id);
+    fn see(&mut self, batch: &RecordBatch) {
+        let stamps = Stamps::new(batch);
+        for row in 0..batch.num_rows() {
+            self.received.add(stamps.received(row));
+            self.time.add(stamps.time(row));
+            self.ids.add(stamps.id(row));
+        }
+        self.rows += batch.num_rows() as u64;
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn measure(
         found,
         note: format!(
             "rows appended to segments; compaction {:.2} us more a message",
-            number("tidying_us").unwrap_or(f64::NAN)
+            number("compacting_us").unwrap_or(f64::NAN)
         ),
     };
     Ok(vec![of_engine, whole_node(bench, input)?])
