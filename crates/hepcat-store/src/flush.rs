@@ -10,7 +10,7 @@ use std::{
 
 use arrow::{
     array::{AsArray, RecordBatch},
-    compute::interleave_record_batch,
+    compute::interleave,
 };
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     manifest::{Edit, SegmentEntry, Why},
     memory::Use,
     paths::hour_of,
-    row::{Class, Column, Stamps},
+    row::{Class, Column, Stamps, combine},
     segment::{Cluster, Keys, Segment, SegmentWriter, written_octets},
     store::Inner,
 };
@@ -160,11 +160,13 @@ fn write(inner: &Inner, generation: &Generation) -> io::Result<Vec<SegmentEntry>
 }
 
 /// The rows at `places`: which batch, and which of its rows.
-pub(crate) fn gather(batches: &[&RecordBatch], places: &[(u32, u32)]) -> io::Result<RecordBatch> {
-    let indices: Vec<(usize, usize)> = places
+fn gather(batches: &[&RecordBatch], places: &[(u32, u32)]) -> io::Result<RecordBatch> {
+    let places: Vec<(usize, usize)> = places
         .iter()
         .map(|(batch, row)| (*batch as usize, *row as usize))
         .collect();
-    interleave_record_batch(batches, &indices)
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    combine(batches, places.len(), |columns| {
+        interleave(columns, &places)
+    })
+    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::{
     memory::Reservation,
-    row::{RowBatch, RowId},
+    row::{RowBatch, RowId, Stamps},
     segment::{Interval, Segment},
 };
 
@@ -24,9 +24,10 @@ impl HotBatch {
     pub(crate) fn new(rows: RowBatch, memory: Vec<Reservation>) -> Self {
         let mut received = Interval::EMPTY;
         let mut time = Interval::EMPTY;
-        for row in rows.rows().iter() {
-            received.add(row.received_at);
-            time.add(row.time());
+        let stamps = Stamps::new(rows.columns());
+        for index in 0..rows.len() {
+            received.add(stamps.received(index));
+            time.add(stamps.time(index));
         }
         Self {
             rows,

@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, io, mem, sync::Arc, time::Duration};
 
+use arrow::compute::concat;
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
     log::{LogFile, compress, seal},
     memory::{Reservation, Use},
     options::Fsync,
-    row::{Encoded, MAX_GENERATION, MAX_PLACE, RowBatch, RowBatchBuilder, RowId},
+    row::{MAX_GENERATION, MAX_PLACE, RowBatch, RowBatchBuilder, RowId, combine},
     store::Inner,
     ticket::Ticket,
 };
@@ -22,7 +23,7 @@ pub(crate) const MAX_FROZEN: usize = 2;
 const GROUP: usize = 4 << 20;
 /// Hot batches of fewer rows are joined with the next,
 const SMALL: usize = 256;
-/// if they have fewer octets: for a moment both are there.
+/// if both together have fewer octets: for a moment they are there twice.
 const SMALL_OCTETS: usize = 512 << 10;
 /// How long a log that cannot be written is left alone.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -114,9 +115,8 @@ fn queue(
     wait: Duration,
     ticket: &Ticket,
 ) -> Result<(), AppendError> {
-    let Encoded { batch, octets } = builder.finish_encoded();
-    let frame = compress(&octets, batch.len());
-    drop(octets);
+    let count = builder.len();
+    let (batch, frame) = builder.finish_with(|octets| compress(octets, count));
     let needed = (batch.memory() + frame.len()) as u64;
     let memory = inner
         .memory
@@ -343,10 +343,12 @@ impl Ingest {
         let joined = view
             .hot
             .last()
-            .filter(|last| last.rows.len() < SMALL && last.rows.memory() < SMALL_OCTETS)
+            .filter(|last| {
+                last.rows.len() < SMALL && last.rows.memory() + rows.memory() < SMALL_OCTETS
+            })
             .and_then(|last| {
-                let both = [last.rows.columns(), rows.columns()];
-                arrow::compute::concat_batches(&crate::row::schema(), both).ok()
+                let count = last.rows.len() + rows.len();
+                combine(&[last.rows.columns(), rows.columns()], count, concat).ok()
             });
         match joined {
             Some(joined) => {

@@ -1,13 +1,15 @@
 //! Rows on their way: many of them in arrow columns, which is how they are kept, searched and handed out.
 
-use std::{fmt, sync::Arc};
+use std::{cell::RefCell, fmt, sync::Arc};
 
 use arrow::{
     array::{Array, ArrayRef, Int64Array, RecordBatch},
     datatypes::Int64Type,
+    error::ArrowError,
 };
 
 use super::{
+    collect::{absent, memory_of},
     columns::{Builders, Column, Row, Rows, schema},
     id::RowId,
     kind::{Malformed, Reader},
@@ -59,7 +61,8 @@ impl RowBatch {
     /// Octets of memory that it holds.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.columns.get_array_memory_size()
+        let columns = self.columns.columns().iter();
+        columns.map(|column| memory_of(column.as_ref())).sum()
     }
 
     /// The same rows with the identities of `node` and `generation` from `first` on.
@@ -125,40 +128,42 @@ impl Row<'_> {
     }
 }
 
-/// Makes a [`RowBatch`], row by row.
-#[derive(Debug)]
+/// Makes a [`RowBatch`], row by row. Where it collects them is kept by the thread from one batch to the next.
+#[derive(Debug, Default)]
 pub struct RowBatchBuilder {
-    builders: Builders,
+    /// Made when the first row comes.
+    collected: Option<Box<Collected>>,
     rows: usize,
     octets: usize,
+}
+
+#[derive(Debug, Default)]
+struct Collected {
+    builders: Builders,
     /// The rows as the log will hold them.
     encoded: Vec<u8>,
 }
 
-/// A batch and the same rows in the form of the log.
-#[derive(Debug)]
-pub(crate) struct Encoded {
-    pub(crate) batch: RowBatch,
-    pub(crate) octets: Vec<u8>,
-}
+/// Octets of a batch up to which the room for it is kept.
+const KEPT_OCTETS: usize = 4 << 20;
 
-impl Default for RowBatchBuilder {
-    fn default() -> Self {
-        Self::with_capacity(64)
-    }
+thread_local! {
+    static SPARE: RefCell<Option<Box<Collected>>> = const { RefCell::new(None) };
 }
 
 impl RowBatchBuilder {
     /// Room for so many rows of average size; it grows where needed.
     #[must_use]
     pub fn with_capacity(rows: usize) -> Self {
-        let rows = rows.min(MAX_BATCH_ROWS);
-        Self {
-            builders: Builders::with_capacity(rows, rows * 1_024),
-            rows: 0,
-            octets: 0,
-            encoded: Vec::with_capacity(rows * 1_280),
-        }
+        let mut builder = Self::default();
+        let octets = rows.min(MAX_BATCH_ROWS) * 1_280;
+        builder.collected().encoded.reserve(octets);
+        builder
+    }
+
+    fn collected(&mut self) -> &mut Collected {
+        self.collected
+            .get_or_insert_with(|| SPARE.take().unwrap_or_default())
     }
 
     /// Adds a row; `row_id` is ignored.
@@ -171,8 +176,9 @@ impl RowBatchBuilder {
             return Err(RowTooLarge { octets });
         }
         let row = Row { row_id: 0, ..*row };
-        row.encode(&mut self.encoded);
-        self.builders.append(&row);
+        let collected = self.collected();
+        row.encode(&mut collected.encoded);
+        collected.builders.append(&row);
         self.rows += 1;
         self.octets += octets;
         Ok(())
@@ -205,26 +211,57 @@ impl RowBatchBuilder {
     /// The batch.
     #[must_use]
     pub fn finish(self) -> RowBatch {
-        self.finish_encoded().batch
+        self.finish_with(|_| ()).0
     }
 
-    pub(crate) fn finish_encoded(self) -> Encoded {
-        let rows = self.rows;
-        let columns = self.builders.finish();
+    /// The batch, and what `see` makes of the same rows in the form of the log.
+    pub(crate) fn finish_with<T>(mut self, see: impl FnOnce(&[u8]) -> T) -> (RowBatch, T) {
+        let collected = self.collected();
+        let columns = collected.builders.finish();
+        let seen = see(&collected.encoded);
         let batch = RecordBatch::try_new(schema(), columns)
             .unwrap_or_else(|_unreachable| RecordBatch::new_empty(schema()));
-        debug_assert_eq!(batch.num_rows(), rows);
-        Encoded {
-            batch: RowBatch::new(batch),
-            octets: self.encoded,
+        debug_assert_eq!(batch.num_rows(), self.rows);
+        if let Some(mut spare) = self.collected.take()
+            && spare.encoded.capacity() <= KEPT_OCTETS
+        {
+            spare.encoded.clear();
+            SPARE.set(Some(spare));
         }
+        (RowBatch::new(batch), seen)
     }
+}
+
+/// Makes `rows` rows of those of several batches, column by column. A column that says nothing in any of them is left out
+/// of that.
+pub(crate) fn combine(
+    batches: &[&RecordBatch],
+    rows: usize,
+    combine: impl Fn(&[&dyn Array]) -> Result<ArrayRef, ArrowError>,
+) -> Result<RecordBatch, ArrowError> {
+    let of_column = |column: &Column| {
+        let columns = (batches.iter())
+            .map(|batch| batch.columns().get(*column as usize).map(AsRef::as_ref))
+            .collect::<Option<Vec<&dyn Array>>>()
+            .ok_or_else(|| ArrowError::SchemaError("a column is missing".to_owned()))?;
+        let is_absent = |column: &&dyn Array| column.null_count() == column.len();
+        if columns.iter().all(is_absent) {
+            return Ok(absent(column.form(), rows));
+        }
+        combine(&columns)
+    };
+    let columns = Column::ALL
+        .iter()
+        .map(of_column)
+        .collect::<Result<_, _>>()?;
+    RecordBatch::try_new(schema(), columns)
 }
 
 /// The rows that the log holds in `octets`.
 pub(crate) fn decode(octets: &[u8], rows: usize) -> Result<RowBatch, Malformed> {
     let mut reader = Reader::new(octets);
-    let mut builders = Builders::with_capacity(rows, octets.len());
+    let mut builders = Builders::default();
+    builders.reserve(octets.len());
     for _ in 0..rows {
         let row = Row::decode(&mut reader)?;
         if row.octets() > MAX_ROW_OCTETS {
@@ -244,7 +281,8 @@ pub(crate) fn decode_each<'a>(
     each: impl Iterator<Item = (i64, &'a [u8])>,
     rows: usize,
 ) -> Result<RowBatch, Malformed> {
-    let mut builders = Builders::with_capacity(rows, rows * 1_100);
+    let mut builders = Builders::default();
+    builders.reserve(rows * 1_100);
     for (row_id, octets) in each {
         let mut reader = Reader::new(octets);
         let row = Row::decode(&mut reader)?;

@@ -51,22 +51,19 @@ macro_rules! columns {
             }
         }
 
-        /// One arrow builder for each column.
-        #[derive(Debug)]
+        /// What collects each column.
+        #[derive(Debug, Default)]
         pub(super) struct Builders {
             $($name: <$kind as Kind>::Builder,)*
         }
 
         impl Builders {
-            pub(super) fn with_capacity(rows: usize, octets: usize) -> Self {
-                Self { $($name: <$kind as Kind>::builder(rows, Column::$variant.share(octets)),)* }
-            }
-
             pub(super) fn append(&mut self, row: &Row<'_>) {
                 $(<$kind as Kind>::append(&mut self.$name, row.$name);)*
             }
 
-            pub(super) fn finish(mut self) -> Vec<ArrayRef> {
+            /// The columns; the next rows begin others.
+            pub(super) fn finish(&mut self) -> Vec<ArrayRef> {
                 vec![$(<$kind as Kind>::finish(&mut self.$name),)*]
             }
         }
@@ -80,10 +77,16 @@ macro_rules! columns {
 
         impl<'a> Rows<'a> {
             pub(crate) fn new(batch: &'a RecordBatch) -> Self {
+                // The schema is looked through only where it is not the usual one.
+                let whole = Arc::ptr_eq(batch.schema_ref(), &SCHEMA);
+                let find = |column: Column| if whole {
+                    batch.columns().get(column as usize)
+                } else {
+                    batch.column_by_name(column.name())
+                };
                 Self {
                     length: batch.num_rows(),
-                    $($name: batch
-                        .column_by_name(stringify!($name))
+                    $($name: find(Column::$variant)
                         // Most columns of most batches are empty: rows need not look there.
                         .filter(|array| array.null_count() < array.len())
                         .and_then(|array| array.as_any().downcast_ref()),)*
@@ -300,14 +303,12 @@ impl Column {
             .copied()
             .find(|column| column.name() == name)
     }
+}
 
-    /// What part of `octets` of rows the values of this column may be expected to be.
-    fn share(self, octets: usize) -> usize {
-        match self {
-            Self::Payload => octets / 4 * 3,
-            Self::Envelope => octets / 8,
-            _ => octets / 128,
-        }
+impl Builders {
+    /// Makes room for so many octets of rows, most of which are payload.
+    pub(super) fn reserve(&mut self, octets: usize) {
+        self.payload.reserve(octets / 4 * 3);
     }
 }
 

@@ -1,17 +1,21 @@
 //! The kinds of columns: which Rust value, which arrow array, which octets in the log.
 
-use std::{fmt::Debug, sync::Arc};
+use std::fmt::Debug;
 
 use arrow::{
     array::{
-        Array, ArrayRef, BinaryArray, BinaryBuilder, Int32Array, Int32Builder, Int64Array,
-        Int64Builder, StringArray, StringBuilder, TimestampMicrosecondArray,
-        TimestampMicrosecondBuilder,
+        Array, ArrayRef, BinaryArray, Int32Array, Int64Array, StringArray,
+        TimestampMicrosecondArray,
     },
-    datatypes::{DataType, TimeUnit},
+    datatypes::{
+        BinaryType, DataType, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, Utf8Type,
+    },
 };
 
-use super::class::Class;
+use super::{
+    class::Class,
+    collect::{Numbers, Pieces},
+};
 
 /// How a column is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,10 +126,10 @@ fn put_octets(octets: &[u8], out: &mut Vec<u8>) {
 pub(crate) trait Kind {
     type Value<'a>: Copy + Default;
     type Array: Array + 'static;
-    type Builder: Debug;
+    /// Collects values, and is ready for more when it has finished a column.
+    type Builder: Debug + Default;
     const FORM: Form;
 
-    fn builder(rows: usize, octets: usize) -> Self::Builder;
     fn append(builder: &mut Self::Builder, value: Self::Value<'_>);
     fn finish(builder: &mut Self::Builder) -> ArrayRef;
     /// `index` is below the array's length.
@@ -137,7 +141,7 @@ pub(crate) trait Kind {
 }
 
 macro_rules! number {
-    ($(#[$doc:meta])* $kind:ident, $array:ident, $builder:ident, $native:ty) => {
+    ($(#[$doc:meta])* $kind:ident, $array:ident, $type:ident, $native:ty) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub(crate) struct $kind;
@@ -145,18 +149,15 @@ macro_rules! number {
         impl Kind for $kind {
             type Value<'a> = Option<$native>;
             type Array = $array;
-            type Builder = $builder;
+            type Builder = Numbers<$type>;
             const FORM: Form = Form::$kind;
 
-            fn builder(rows: usize, _octets: usize) -> $builder {
-                $builder::with_capacity(rows).with_data_type(Form::$kind.data_type())
-            }
             #[inline]
-            fn append(builder: &mut $builder, value: Option<$native>) {
-                builder.append_option(value);
+            fn append(builder: &mut Numbers<$type>, value: Option<$native>) {
+                builder.push(value);
             }
-            fn finish(builder: &mut $builder) -> ArrayRef {
-                Arc::new(builder.finish())
+            fn finish(builder: &mut Numbers<$type>) -> ArrayRef {
+                builder.finish(Self::FORM)
             }
             fn value(array: &$array, index: usize) -> Option<$native> {
                 array.is_valid(index).then(|| array.value(index))
@@ -182,19 +183,19 @@ macro_rules! number {
 
 number!(
     /// A number of 32 bits, or nothing.
-    Int, Int32Array, Int32Builder, i32
+    Int, Int32Array, Int32Type, i32
 );
 number!(
     /// A number of 64 bits, or nothing.
-    Long, Int64Array, Int64Builder, i64
+    Long, Int64Array, Int64Type, i64
 );
 number!(
     /// Microseconds since 1970, or nothing.
-    Time, TimestampMicrosecondArray, TimestampMicrosecondBuilder, i64
+    Time, TimestampMicrosecondArray, TimestampMicrosecondType, i64
 );
 
 macro_rules! required {
-    ($(#[$doc:meta])* $kind:ident, $array:ident, $builder:ident, $present:expr) => {
+    ($(#[$doc:meta])* $kind:ident, $array:ident, $type:ident, $present:expr) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub(crate) struct $kind;
@@ -202,18 +203,15 @@ macro_rules! required {
         impl Kind for $kind {
             type Value<'a> = i64;
             type Array = $array;
-            type Builder = $builder;
+            type Builder = Numbers<$type>;
             const FORM: Form = Form::$kind;
 
-            fn builder(rows: usize, _octets: usize) -> $builder {
-                $builder::with_capacity(rows).with_data_type(Form::$kind.data_type())
-            }
             #[inline]
-            fn append(builder: &mut $builder, value: i64) {
-                builder.append_value(value);
+            fn append(builder: &mut Numbers<$type>, value: i64) {
+                builder.push(Some(value));
             }
-            fn finish(builder: &mut $builder) -> ArrayRef {
-                Arc::new(builder.finish())
+            fn finish(builder: &mut Numbers<$type>) -> ArrayRef {
+                builder.finish(Self::FORM)
             }
             fn value(array: &$array, index: usize) -> i64 {
                 array.value(index)
@@ -238,11 +236,11 @@ macro_rules! required {
 
 required!(
     /// The identity of a row. Not in the log: it follows from the place there.
-    Id, Int64Array, Int64Builder, false
+    Id, Int64Array, Int64Type, false
 );
 required!(
     /// Microseconds since 1970.
-    Instant, TimestampMicrosecondArray, TimestampMicrosecondBuilder, true
+    Instant, TimestampMicrosecondArray, TimestampMicrosecondType, true
 );
 
 macro_rules! text {
@@ -254,18 +252,15 @@ macro_rules! text {
         impl Kind for $kind {
             type Value<'a> = Option<&'a str>;
             type Array = StringArray;
-            type Builder = StringBuilder;
+            type Builder = Pieces;
             const FORM: Form = Form::$kind;
 
-            fn builder(rows: usize, octets: usize) -> StringBuilder {
-                StringBuilder::with_capacity(rows, octets)
-            }
             #[inline]
-            fn append(builder: &mut StringBuilder, value: Option<&str>) {
-                builder.append_option(value);
+            fn append(builder: &mut Pieces, value: Option<&str>) {
+                builder.push(value.map(str::as_bytes));
             }
-            fn finish(builder: &mut StringBuilder) -> ArrayRef {
-                Arc::new(builder.finish())
+            fn finish(builder: &mut Pieces) -> ArrayRef {
+                builder.finish::<Utf8Type>(Self::FORM)
             }
             fn value(array: &StringArray, index: usize) -> Option<&str> {
                 array.is_valid(index).then(|| array.value(index))
@@ -305,18 +300,15 @@ pub(crate) struct ClassWord;
 impl Kind for ClassWord {
     type Value<'a> = Class;
     type Array = StringArray;
-    type Builder = StringBuilder;
+    type Builder = Pieces;
     const FORM: Form = Form::Class;
 
-    fn builder(rows: usize, octets: usize) -> StringBuilder {
-        StringBuilder::with_capacity(rows, octets)
-    }
     #[inline]
-    fn append(builder: &mut StringBuilder, value: Class) {
-        builder.append_value(value.name());
+    fn append(builder: &mut Pieces, value: Class) {
+        builder.push(Some(value.name().as_bytes()));
     }
-    fn finish(builder: &mut StringBuilder) -> ArrayRef {
-        Arc::new(builder.finish())
+    fn finish(builder: &mut Pieces) -> ArrayRef {
+        builder.finish::<Utf8Type>(Self::FORM)
     }
     fn value(array: &StringArray, index: usize) -> Class {
         Class::from_name(array.value(index)).unwrap_or_default()
@@ -347,18 +339,15 @@ pub(crate) struct Octets;
 impl Kind for Octets {
     type Value<'a> = &'a [u8];
     type Array = BinaryArray;
-    type Builder = BinaryBuilder;
+    type Builder = Pieces;
     const FORM: Form = Form::Octets;
 
-    fn builder(rows: usize, octets: usize) -> BinaryBuilder {
-        BinaryBuilder::with_capacity(rows, octets)
-    }
     #[inline]
-    fn append(builder: &mut BinaryBuilder, value: &[u8]) {
-        builder.append_value(value);
+    fn append(builder: &mut Pieces, value: &[u8]) {
+        builder.push(Some(value));
     }
-    fn finish(builder: &mut BinaryBuilder) -> ArrayRef {
-        Arc::new(builder.finish())
+    fn finish(builder: &mut Pieces) -> ArrayRef {
+        builder.finish::<BinaryType>(Self::FORM)
     }
     fn value(array: &BinaryArray, index: usize) -> &[u8] {
         array.value(index)

@@ -2,6 +2,7 @@
 
 mod batch;
 mod class;
+mod collect;
 mod columns;
 mod envelope;
 mod id;
@@ -10,8 +11,8 @@ mod stamps;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use batch::{Encoded, decode, decode_each};
 pub use batch::{MAX_BATCH_OCTETS, MAX_BATCH_ROWS, MAX_ROW_OCTETS, RowBatch, RowBatchBuilder};
+pub(crate) use batch::{combine, decode, decode_each};
 pub use class::Class;
 pub(crate) use columns::schema;
 pub use columns::{Column, Row, Rows, SCHEMA_VERSION};

@@ -63,7 +63,7 @@ proptest! {
         for source in &sources {
             builder.push(&row(source)).expect("small enough");
         }
-        let Encoded { batch, octets } = builder.finish_encoded();
+        let (batch, octets) = builder.finish_with(<[u8]>::to_vec);
         let expected: Vec<Row<'_>> = sources.iter().map(row).collect();
         prop_assert_eq!(&batch.rows().iter().collect::<Vec<_>>(), &expected);
         let again = decode(&octets, sources.len()).expect("what was encoded");
