@@ -1,8 +1,9 @@
 //! The thread that makes rows of messages.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     io,
+    net::IpAddr,
     sync::{
         Arc,
         mpsc::{SyncSender, sync_channel},
@@ -17,22 +18,26 @@ use hepcat_store::{RowBatchBuilder, Store, Ticket};
 use super::{
     Item,
     acknowledge::{self, Pending},
-    agent_of,
+    agent_name,
     calls::Calls,
     queue::Queue,
     replay::Replay,
     row::{About, RowWriter},
 };
-use crate::pipeline::{Capture, Inflated};
+use crate::{
+    pipeline::{Capture, Inflated},
+    query::MessageView,
+};
 
 /// How long a few frames wait for company: far below what anybody notices, and a batch costs less than rows alone.
-const LINGER: Duration = Duration::from_millis(5);
+const LINGER: Duration = Duration::from_millis(20);
 /// How long nothing may happen.
 const IDLE: Duration = Duration::from_secs(1);
 /// How often calls are looked at: what is over waits in memory until then.
 const LOOK: Duration = Duration::from_millis(250);
-/// Rows that go to the log together at most: what waits for the log to be read is bounded.
-const BATCH: usize = 4_096;
+/// Rows that go to the log together at most. More would save nothing more, and leave the processor's cache while they are
+/// collected.
+const BATCH: usize = 1_024;
 /// Batches that wait for the log: with the interval of syncs that is what may be open at a time.
 const PENDING: usize = 64;
 
@@ -55,6 +60,7 @@ pub(super) fn start(
         store: Arc::clone(store),
         queue: Arc::clone(queue),
         writer: RowWriter::default(),
+        agents: AgentNames::default(),
         frames: 0,
         pending: sender,
         calls,
@@ -74,12 +80,35 @@ pub(super) fn start(
     }
 }
 
+/// Names of agents, each written once.
+#[derive(Debug, Default)]
+struct AgentNames {
+    names: HashMap<(IpAddr, Option<u32>), String, foldhash::fast::RandomState>,
+}
+
+impl AgentNames {
+    /// More are forgotten, all together: an agent may send whatever capture id it likes.
+    const MOST: usize = 1_024;
+
+    fn name_of(&mut self, view: &MessageView<'_>) -> &str {
+        let envelope = view.envelope();
+        let (ip, id) = (envelope.origin.peer.ip(), envelope.message.capture_id());
+        if self.names.len() >= Self::MOST && !self.names.contains_key(&(ip, id)) {
+            self.names.clear();
+        }
+        self.names
+            .entry((ip, id))
+            .or_insert_with(|| agent_name(ip, id))
+    }
+}
+
 /// Makes rows of what the queue has, and hands them to the log.
 #[derive(Debug)]
 struct Keeper {
     store: Arc<Store>,
     queue: Arc<Queue>,
     writer: RowWriter,
+    agents: AgentNames,
     /// Frames in the batch that is being made.
     frames: u64,
     pending: SyncSender<Pending>,
@@ -175,7 +204,7 @@ impl Keeper {
         };
         let added = match (&capture, &item.arrival) {
             (Capture::Message(view), _) => {
-                let attachment = self.calls.see(view, &agent_of(view));
+                let attachment = self.calls.see(view, self.agents.name_of(view));
                 let about = About {
                     listener: &item.listener,
                     clock: item.clock,

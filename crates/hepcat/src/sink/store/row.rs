@@ -411,10 +411,32 @@ impl Texts {
 
 fn write_address(text: &mut String, address: Option<IpAddr>) {
     text.clear();
-    if let Some(address) = address {
-        // Writing to a string does not fail.
-        let _ok = write!(text, "{address}");
+    match address {
+        // Four for each message, and the formatter takes several times as long.
+        Some(IpAddr::V4(address)) => {
+            let [a, b, c, d] = address.octets();
+            for (before, octet) in [("", a), (".", b), (".", c), (".", d)] {
+                text.push_str(before);
+                push_octet(text, octet);
+            }
+        }
+        Some(IpAddr::V6(address)) => {
+            // Writing to a string does not fail.
+            let _ok = write!(text, "{address}");
+        }
+        None => {}
     }
+}
+
+fn push_octet(text: &mut String, octet: u8) {
+    let digit = |value: u8| char::from(b'0' + value % 10);
+    if octet >= 100 {
+        text.push(digit(octet / 100));
+    }
+    if octet >= 10 {
+        text.push(digit(octet / 10));
+    }
+    text.push(digit(octet));
 }
 
 fn write_mac(text: &mut String, mac: Option<[u8; 6]>) {
