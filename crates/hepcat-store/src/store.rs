@@ -188,7 +188,9 @@ impl Inner {
     pub(crate) fn open_segment(&self, segment: &Segment) -> Result<Arc<Opened>, SegmentError> {
         let tick = self.footers.tick.fetch_add(1, Ordering::Relaxed);
         let opened = segment.open(tick)?;
-        let limit = self.memory.budget() / 8;
+        // A day of 600 messages a second has 500 row groups, whose footers have 40 MB: a search over all of it must
+        // not have to read them anew each time.
+        let limit = self.memory.budget() / 16 * 3;
         // Every few openings is enough: a footer has some hundred kilobytes.
         if tick.is_multiple_of(16) {
             let view = self.live.view();
@@ -201,7 +203,7 @@ impl Inner {
             if total > limit {
                 held.sort_unstable_by_key(|(used, ..)| *used);
                 for (_, octets, segment) in held {
-                    if total <= limit / 4 * 3 {
+                    if total <= limit / 8 * 7 {
                         break;
                     }
                     segment.forget();

@@ -3,6 +3,10 @@
 //! Calls of 7 to 14 messages that overlap as they do at the given rate, registrations of 4 and keep-alives of 2, in
 //! the shares 74, 18 and 8 % of messages. Tags, branches, nonces and Call-IDs are random, numbers are drawn from
 //! skewed users and wide externals, payloads have 787 octets in the mean. The same seed gives the same traffic.
+//!
+//! Random are 12 octets of a Call-ID, 8 of each branch, 5 and 7 of the tags, 16 of a nonce and of what answers it, 4 of a
+//! cnonce, 4 of an SDP session: as much as in the frames of real agents in `testdata` or more, which no compression takes
+//! away.
 
 use std::{cmp::Reverse, collections::BinaryHeap, fmt::Write as _, rc::Rc};
 

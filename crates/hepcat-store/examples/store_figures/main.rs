@@ -252,6 +252,8 @@ fn work(directory: &Path, arguments: &Arguments) -> Fallible<Value> {
     }
     figures["questions"] = questions::ask(&store, arguments.rows, arguments.rate)?.into();
     let peak = peak_memory();
+    let footers = store.stats().memory.footers;
+    println!("  footers held {} KiB", footers >> 10);
     println!("  peak memory while asked {} MiB", peak >> 20);
     figures["asking_peak_octets"] = peak.into();
     store.close();

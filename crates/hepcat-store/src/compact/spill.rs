@@ -118,13 +118,19 @@ impl Spill {
         } else {
             let mut decompressor = Decompressor::new()?;
             octets.reserve_exact(length + part.buffer.len());
+            // It is filled piece by piece, where the rows will stay.
+            let mut filled = 0;
+            octets.resize(length, 0);
             for (at, count, raw) in part.pieces {
                 let Some(file) = &self.file else {
                     return Err(io::ErrorKind::InvalidData.into());
                 };
                 self.compressed.resize(count, 0);
                 read_exact(file.as_ref(), &mut self.compressed, at)?;
-                octets.extend_from_slice(&decompressor.decompress(&self.compressed, raw)?);
+                let place = octets.get_mut(filled..filled + raw);
+                let place = place.ok_or(io::ErrorKind::InvalidData)?;
+                decompressor.decompress_to_buffer(&self.compressed, place)?;
+                filled += raw;
             }
             octets.extend_from_slice(&part.buffer);
         }
