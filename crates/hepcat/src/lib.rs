@@ -10,6 +10,7 @@ mod cli;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+pub mod explain;
 pub mod export;
 pub mod http;
 pub mod lua;

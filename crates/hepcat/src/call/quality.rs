@@ -25,6 +25,13 @@ const POOR_JITTER: f32 = 60.0;
 const POOR_MOS: f32 = 3.1;
 
 impl Quality {
+    /// What a report about media says: RTCP in octets or as JSON, or the text of RFC 6035. `None` where nothing in it is
+    /// understood.
+    #[must_use]
+    pub fn of(report: &[u8]) -> Option<Self> {
+        super::report::quality(report)
+    }
+
     /// The worst of both.
     pub(super) fn worsen(&mut self, other: Self) {
         let max = |one: Option<f32>, other: Option<f32>| match (one, other) {

@@ -34,6 +34,9 @@ pub(super) struct FlowArgs {
     /// Each transmission of a message, also the second.
     #[arg(short, long)]
     every: bool,
+    /// Without the sentences below it that say why the call went as it did.
+    #[arg(long)]
+    brief: bool,
     /// The ladder as JSON.
     #[arg(long)]
     json: bool,
@@ -99,6 +102,7 @@ fn path(arguments: &FlowArgs, what: &str) -> String {
             pairs.append_pair("times", arguments.times.name());
             pairs.append_pair("ascii", if arguments.ascii { "true" } else { "false" });
             pairs.append_pair("every", if arguments.every { "true" } else { "false" });
+            pairs.append_pair("explain", if arguments.brief { "false" } else { "true" });
         }
     }
     if let Ok(mut segments) = url.path_segments_mut() {

@@ -15,7 +15,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     asking::{self, OfCalls},
     openapi::{
-        BadRequest, Call, CallPage, Ladder, MessageList, NotFound, SearchEnded, SearchTooLong,
+        BadRequest, Call, CallPage, Ladder as LadderBody, MessageList, NotFound, SearchEnded,
+        SearchTooLong,
     },
     problem::Problem,
     server::Shared,
@@ -23,8 +24,9 @@ use super::{
 use crate::{
     call::{
         CallRecord, Kind,
-        ladder::{Art, LaneBy, Text, Times},
+        ladder::{Art, Ladder, LaneBy, Text, Times},
     },
+    explain::Explanation,
     render::Contents,
     search::{self, CallSearch, MessagePage},
 };
@@ -187,7 +189,7 @@ pub(super) struct LadderParameters {
     path = "/api/v1/calls/{call}/ladder",
     params(("call" = String, Path, description = "Id of a call, or a Call-ID of one of its legs"), LadderParameters),
     responses(
-        (status = 200, description = "The ladder", body = Ladder),
+        (status = 200, description = "The ladder", body = LadderBody),
         NotFound,
         SearchTooLong,
         SearchEnded,
@@ -234,6 +236,9 @@ pub(super) struct FlowParameters {
     /// Each transmission of a message, also the second.
     #[serde(default)]
     every: bool,
+    /// Below it, why the call went as it did.
+    #[serde(default)]
+    explain: bool,
 }
 
 /// The ladder for a terminal.
@@ -268,8 +273,20 @@ pub(super) async fn flow(
         text = text.with_width(width.clamp(40, 1_000));
     }
     text.collapse = !parameters.every;
-    let answer = of_whole(&shared, name, move |_, page| {
-        let mut drawn = search::ladder(&page.messages, parameters.lanes.into()).text(&text);
+    let folded = parameters.width.unwrap_or(120).clamp(40, 120);
+    let answer = of_whole(&shared, name, move |call, page| {
+        let mut drawn = search::as_seen(&page.messages, |seen| {
+            let ladder = Ladder::new(seen, parameters.lanes.into());
+            let mut drawn = ladder.text(&text);
+            if parameters.explain {
+                let explained = Explanation::of(&call, seen, &ladder).text(folded);
+                if !explained.is_empty() {
+                    drawn.push('\n');
+                    drawn.push_str(&explained);
+                }
+            }
+            drawn
+        });
         if let Some(why) = page.left_out() {
             drawn.insert_str(0, &format!("older messages are left out: {why}\n\n"));
         }
@@ -294,7 +311,7 @@ pub(super) async fn whole(
 }
 
 /// What `make` makes of a call and everything that belongs to it, beside the runtime: ladders take their time.
-async fn of_whole<T: Send + 'static>(
+pub(super) async fn of_whole<T: Send + 'static>(
     shared: &Shared,
     name: String,
     make: impl FnOnce(CallRecord, MessagePage) -> T + Send + 'static,

@@ -12,6 +12,7 @@
 mod agents;
 mod asking;
 mod calls;
+mod explanation;
 mod export;
 mod facets;
 mod guard;

@@ -13,7 +13,7 @@ use utoipa::{
 };
 
 use super::{
-    agents, calls, export, facets, histogram, links, live, messages, problem::Problem,
+    agents, calls, explanation, export, facets, histogram, links, live, messages, problem::Problem,
     registrations, status, store, traces,
 };
 
@@ -50,6 +50,7 @@ use super::{
         calls::messages,
         calls::ladder,
         calls::flow,
+        explanation::show,
         export::call,
         histogram::show,
         facets::show,
@@ -187,6 +188,7 @@ objects! {
     Searched: "Which time was searched, as docs/search.md describes it";
     Histogram: "How many messages and calls lie in each span, as docs/search.md describes it";
     Facets: "Values and how often they are there, as docs/search.md describes it";
+    Explanation: "Findings with their evidence, as docs/explain.md describes them";
     Ladder: "Lanes, and arrows in causal order, as docs/calls.md describes them";
 }
 

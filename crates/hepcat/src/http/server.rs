@@ -12,8 +12,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::timeout::TimeoutLayer;
 
 use super::{
-    agents, calls, export, facets, guard, health, histogram, links, live, messages, openapi, page,
-    registrations,
+    agents, calls, explanation, export, facets, guard, health, histogram, links, live, messages,
+    openapi, page, registrations,
     routes::{Endpoint, Routes, delete, get, post},
     status, store, traces,
 };
@@ -197,6 +197,7 @@ fn routes() -> Routes {
         .route("/api/v1/calls/{call}/messages", get(calls::messages))
         .route("/api/v1/calls/{call}/ladder", get(calls::ladder))
         .route("/api/v1/calls/{call}/flow", get(calls::flow))
+        .route("/api/v1/calls/{call}/explanation", get(explanation::show))
         .route("/api/v1/calls/{call}/export", get(export::call))
         .route("/api/v1/histogram", get(histogram::show))
         .route("/api/v1/facets", get(facets::show))

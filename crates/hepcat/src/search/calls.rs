@@ -410,6 +410,11 @@ pub(super) fn belongs_to(call_ids: &[&str]) -> Filter {
 /// The ladder of messages of one call.
 #[must_use]
 pub fn ladder(messages: &[StoredMessage], lane_by: LaneBy) -> Ladder {
+    as_seen(messages, |seen| Ladder::new(seen, lane_by))
+}
+
+/// What `look` makes of messages as the tracker and the ladder take them in.
+pub fn as_seen<T>(messages: &[StoredMessage], look: impl FnOnce(&[Seen<'_>]) -> T) -> T {
     let told: Vec<(&StoredMessage, Cow<'_, [u8]>, String)> = messages
         .iter()
         .filter_map(|stored| {
@@ -435,7 +440,7 @@ pub fn ladder(messages: &[StoredMessage], lane_by: LaneBy) -> Ladder {
             ))
         })
         .collect();
-    Ladder::new(&seen, lane_by)
+    look(&seen)
 }
 
 fn around(moment: Moment, micros: i64) -> i64 {

@@ -11,7 +11,9 @@ mod registrations;
 mod searched;
 mod through_messages;
 
-pub use calls::{CallPage, CallSearch, call, calls, closed_call, ladder, messages_of, open_call};
+pub use calls::{
+    CallPage, CallSearch, as_seen, call, calls, closed_call, ladder, messages_of, open_call,
+};
 pub use facets::{Facet, FacetOf, FacetSearch, FacetValue, UnknownFacet, facet};
 pub use filter::Asked;
 pub use histogram::{Bucket, Histogram, HistogramSearch, Outcomes, TooManyBuckets, histogram};
