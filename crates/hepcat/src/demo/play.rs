@@ -640,7 +640,7 @@ impl<'a> Stage<'a> {
         ))
     }
 
-    fn figures(&mut self, step: &Step) -> Figures {
+    fn figures(&self, step: &Step) -> Figures {
         let figure = |name: &str, usual: f64| {
             let given = step.options.get(name).and_then(|text| text.parse().ok());
             given.unwrap_or(usual)
@@ -654,9 +654,18 @@ impl<'a> Stage<'a> {
                 .and_then(|text| text.parse().ok())
                 .unwrap_or(38),
             mos: figure("mos", 4.3),
-            ssrc: self.random.u32(..),
+            ssrc: self.ssrc(&step.from),
             packets: u32::try_from(step.at.as_millis() / 20).unwrap_or(u32::MAX),
         }
+    }
+
+    /// The media of one sender has one SSRC throughout its call.
+    fn ssrc(&self, sender: &str) -> u32 {
+        let mut hash = 0x811c_9dc5_u32;
+        for octet in sender.bytes().chain(self.number.to_be_bytes()) {
+            hash = (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193);
+        }
+        hash
     }
 
     /// `text` with `{call_id}`, `{call_id:LEG}`, `{caller}`, `{callee}` and `{n}` filled in.

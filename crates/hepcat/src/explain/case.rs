@@ -311,7 +311,7 @@ pub(super) fn spell(span: Duration) -> String {
             let text = format!("{:.1}", span.as_secs_f64());
             format!("{} s", text.trim_end_matches(".0"))
         }
-        60..3_600 if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        60..3_600 if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
         60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
     }

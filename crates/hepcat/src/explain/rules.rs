@@ -99,7 +99,7 @@ fn no_response(case: &Case<'_>) -> Option<Told> {
     let unanswered = case.steps.iter().copied();
     let request = unanswered
         .filter(|step| step.is_request() && !step.is("ACK") && case.to(*step).next().is_none())
-        .last()?;
+        .next_back()?;
     let method = shown(request.method());
     let to = case.host(request.to);
     let tried = match request.last.since(request.at()) {
@@ -229,13 +229,12 @@ fn credentials<'c>(step: &Step<'c>) -> Option<&'c [u8]> {
 fn quoted_param(value: &[u8], name: &str) -> Option<String> {
     let text = String::from_utf8_lossy(value);
     let parts = text.split([',', ' ']);
-    let found = parts
+    parts
         .filter_map(|part| part.trim().split_once('='))
         .find_map(|(key, value)| {
             key.eq_ignore_ascii_case(name)
                 .then(|| shown(value.trim_matches('"').as_bytes()))
-        });
-    found
+        })
 }
 
 // ---- refusals ----
@@ -331,7 +330,7 @@ fn cancelled(case: &Case<'_>) -> Option<Told> {
         Some(span) => format!("after {} of ringing", spell(span)),
         None => "before it rang".to_owned(),
     };
-    let who = case.host(end.is_request().then_some(end.from).unwrap_or(end.to));
+    let who = case.host(if end.is_request() { end.from } else { end.to });
     let reason = end.text("Reason").map(|reason| format!(" ({reason})"));
     told(
         format!(
@@ -655,7 +654,7 @@ fn session_timer(case: &Case<'_>) -> Option<Told> {
         })
         .map(Step::at)
         .max()
-        .unwrap_or(answer.at());
+        .unwrap_or_else(|| answer.at());
     let silent = bye.at().since(refreshed)?;
     // RFC 4028 §10: BYE comes min(32 s, a third) before the interval ends.
     let early = Duration::from_secs(32).min(interval / 3);

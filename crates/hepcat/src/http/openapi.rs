@@ -13,8 +13,8 @@ use utoipa::{
 };
 
 use super::{
-    agents, calls, explanation, export, facets, histogram, links, live, messages, problem::Problem,
-    registrations, status, store, traces,
+    agents, calls, explanation, export, facets, histogram, links, live, live_calls, messages,
+    overview, problem::Problem, quality, registrations, status, store, traces,
 };
 
 #[derive(OpenApi)]
@@ -51,6 +51,9 @@ use super::{
         calls::ladder,
         calls::flow,
         explanation::show,
+        quality::show,
+        live_calls::live,
+        overview::show,
         export::call,
         histogram::show,
         facets::show,
@@ -188,6 +191,8 @@ objects! {
     Searched: "Which time was searched, as docs/search.md describes it";
     Histogram: "How many messages and calls lie in each span, as docs/search.md describes it";
     Facets: "Values and how often they are there, as docs/search.md describes it";
+    CallQuality: "Streams with their points, as docs/quality.md describes them";
+    Overview: "Calls counted, as docs/overview.md describes it";
     Explanation: "Findings with their evidence, as docs/explain.md describes them";
     Ladder: "Lanes, and arrows in causal order, as docs/calls.md describes them";
 }

@@ -12,8 +12,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::timeout::TimeoutLayer;
 
 use super::{
-    agents, calls, explanation, export, facets, guard, health, histogram, links, live, messages,
-    openapi, page, registrations,
+    agents, calls, explanation, export, facets, guard, health, histogram, links, live, live_calls,
+    messages, openapi, overview, page, quality, registrations,
     routes::{Endpoint, Routes, delete, get, post},
     status, store, traces,
 };
@@ -198,6 +198,9 @@ fn routes() -> Routes {
         .route("/api/v1/calls/{call}/ladder", get(calls::ladder))
         .route("/api/v1/calls/{call}/flow", get(calls::flow))
         .route("/api/v1/calls/{call}/explanation", get(explanation::show))
+        .route("/api/v1/calls/{call}/quality", get(quality::show))
+        .route("/api/v1/calls/live", get(live_calls::live))
+        .route("/api/v1/overview", get(overview::show))
         .route("/api/v1/calls/{call}/export", get(export::call))
         .route("/api/v1/histogram", get(histogram::show))
         .route("/api/v1/facets", get(facets::show))

@@ -13,6 +13,7 @@ use std::{
 use hepcat_store::{Class, Row, RowBatchBuilder};
 use parking_lot::Mutex;
 
+use super::changed::ChangedCalls;
 use super::saved::SavedCalls;
 use crate::{
     agents::ClockBounds,
@@ -31,6 +32,7 @@ pub type SharedTracker = Arc<Mutex<Tracker>>;
 #[derive(Debug)]
 pub struct Calls {
     tracker: SharedTracker,
+    changed: Arc<ChangedCalls>,
     saved: SavedCalls,
     /// How registrations stood when they were written last.
     registrations: HashMap<RegistrationId, RegistrationState, foldhash::fast::RandomState>,
@@ -66,6 +68,7 @@ impl Calls {
         let tracker = tracker.unwrap_or_else(|| Tracker::new(limits, rules, fastrand::u64(..)));
         let calls = Self {
             tracker: Arc::new(Mutex::new(tracker.with_clock_bounds(clock))),
+            changed: Arc::default(),
             saved,
             registrations: HashMap::default(),
             most_registrations,
@@ -79,6 +82,12 @@ impl Calls {
         &self.tracker
     }
 
+    /// Who is told of calls that change.
+    #[must_use]
+    pub fn changed(&self) -> &Arc<ChangedCalls> {
+        &self.changed
+    }
+
     /// Takes in a message, and says what it belongs to where it does not say so itself.
     pub fn see(&self, view: &MessageView<'_>, agent: &str) -> Option<Attachment> {
         let envelope = view.envelope();
@@ -90,6 +99,9 @@ impl Calls {
         let seen = Seen::of_content(&envelope.message, payload, content, 0, received, agent);
         let mut tracker = self.tracker.lock();
         let placed = tracker.ingest(&seen);
+        if let Some((_, call)) = placed.place {
+            self.changed.tell(call);
+        }
         let by = placed.attached_by.filter(|_| seen.sip().is_none())?;
         let call_id = tracker.call_id_of(&placed)?.to_owned();
         Some(Attachment { call_id, by })
@@ -105,7 +117,10 @@ impl Calls {
         };
         for change in changes {
             match change {
-                Change::Call(call) if call.closed.is_some() => push_call(&call, now, rows),
+                Change::Call(call) if call.closed.is_some() => {
+                    push_call(&call, now, rows);
+                    self.changed.tell_closed(&call);
+                }
                 Change::Registration(registration) => {
                     let before = self
                         .registrations

@@ -7,6 +7,7 @@
 
 mod acknowledge;
 pub mod calls;
+mod changed;
 pub mod class;
 mod keeper;
 mod octets;
@@ -44,6 +45,7 @@ use crate::{
     query::MessageView,
     status::{CheckStatus, CompactStatus, RetentionPlan, StoreReport, StoreStatus},
 };
+pub use changed::{CallWatch, Changed, ChangedCalls, TooManyWatchers};
 
 /// A frame on its way into the store.
 #[derive(Debug)]
@@ -79,6 +81,7 @@ pub struct StoreSink {
     tending: Mutex<()>,
     queue: Arc<Queue>,
     tracker: Arc<Mutex<Tracker>>,
+    changed: Arc<ChangedCalls>,
     /// Rows of calls in whose place others stand.
     superseded: RwLock<BTreeSet<i64>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -100,6 +103,7 @@ impl StoreSink {
         let queue = Arc::new(Queue::default());
         let (calls, mark) = Calls::open(data_dir.join("calls.open"), calls, clock);
         let tracker = Arc::clone(calls.tracker());
+        let changed = Arc::clone(calls.changed());
         let threads = keeper::start(&store, &queue, calls, mark).map_err(StoreSinkError::Thread)?;
         Ok(Self {
             store,
@@ -108,6 +112,7 @@ impl StoreSink {
             tending: Mutex::default(),
             queue,
             tracker,
+            changed,
             superseded: RwLock::default(),
             threads: Mutex::new(threads),
         })
@@ -129,6 +134,12 @@ impl StoreSink {
     #[must_use]
     pub fn tracker(&self) -> &Arc<Mutex<Tracker>> {
         &self.tracker
+    }
+
+    /// Who is told of calls that change.
+    #[must_use]
+    pub fn changed(&self) -> &Arc<ChangedCalls> {
+        &self.changed
     }
 
     /// Writes calls that are closed as rows, and waits until they are kept. Blocks.
