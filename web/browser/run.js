@@ -4,10 +4,13 @@
 //
 // Each check is a line: `ok NAME` or `FAILED NAME`. What the browser complains about fails the check during which it did.
 
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
 import { Node, PATIENCE } from './node.js'
 
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const [program, browserPath, pictures] = process.argv.slice(2)
 const node = await Node.start(program)
 const browser = await chromium.launch({ executablePath: browserPath, args: ['--no-sandbox'] })
@@ -152,7 +155,169 @@ try {
     await page.waitForFunction((before) => document.querySelectorAll('g.arrow').length > before, together)
   })
 
+  await check('why a call failed is said, and leads to its evidence', async (page) => {
+    await openFirst(page, 'status:488')
+    await page.getByText(/did not accept the session/).waitFor()
+    const before = page.url()
+    await page.locator('.explain .evidence button').last().click()
+    await page.waitForFunction((url) => location.href !== url && location.search.includes('message='), before)
+    await page.keyboard.press('e')
+    await page.locator('.explain').waitFor({ state: 'detached' })
+    await page.keyboard.press('e')
+    await page.locator('.explain').waitFor()
+  })
+
+  await check('reports become timelines with an estimate that says what it rests on', async (page) => {
+    await openFirst(page, 'flag:poor_quality codec:G729')
+    await page.keyboard.press('q')
+    await page.locator('.quality .u-over').first().waitFor()
+    await page.getByText('MOS at the worst, estimated').first().waitFor()
+    await page
+      .getByText(/E-model \(ITU-T G\.107\): loss/)
+      .first()
+      .waitFor()
+    await page.getByText('Every report').click()
+    equal(await page.locator('.quality details tbody tr').count(), 4, 'reports')
+    await page.locator('.quality details tbody button').first().click()
+    await page.waitForURL(/message=/)
+    await page.keyboard.press('Escape')
+    await page.locator('.quality').waitFor({ state: 'detached' })
+  })
+
+  await check('a call leaves as every kind of file, and the case file opens alone', async (page) => {
+    await openFirst(page, 'status:488')
+    const take = async (name) => {
+      await page.keyboard.press('o')
+      const [download] = await Promise.all([
+        page.waitForEvent('download'),
+        page.locator('.export .items').getByText(name).click(),
+      ])
+      return download.path()
+    }
+    equal(readFileSync(await take('pcapng')).readUInt32LE(0), 0x0a0d0d0a, 'the head of the packets')
+    equal(readFileSync(await take('Text'), 'utf8').includes('488 Not Acceptable Here'), true, 'text')
+    equal(readFileSync(await take('JSON'), 'utf8').startsWith('{'), true, 'JSON')
+    equal(readFileSync(await take('Ladder (SVG)'), 'utf8').startsWith('<svg '), true, 'a picture')
+    const file = await take('Case file')
+    const alone = watch(await browser.newPage())
+    await alone.route('**/*', (route) =>
+      route.request().url().startsWith('data:') ? route.continue() : route.abort(),
+    )
+    await alone.setContent(readFileSync(file, 'utf8'))
+    await alone.getByText(/did not accept the session/).waitFor()
+    equal(await alone.locator('svg').count(), 1, 'the ladder')
+    equal((await alone.locator('details').count()) > 4, true, 'messages')
+    await alone.close()
+  })
+
+  await check('the overview counts, and each figure leads to its search', async (page) => {
+    await page.goto(`${node.page}?view=overview&last=1h`)
+    const tile = page.locator('.tile').filter({ hasText: 'NER' })
+    await tile.getByText(/%/).waitFor()
+    await page.locator('.lists').getByRole('button', { name: '486', exact: true }).click()
+    await page.waitForURL(/q=status%3A486/)
+    await rows(page).first().waitFor()
+    await page.waitForFunction(() =>
+      [...document.querySelectorAll('[data-row] .col-code')].every((cell) =>
+        cell.textContent?.includes('486'),
+      ),
+    )
+    await page.goBack()
+    await tile.waitFor()
+    await tile.click()
+    await rows(page).first().waitFor()
+  })
+
+  await check('registrations are found', async (page) => {
+    await page.goto(node.page)
+    await rows(page).first().waitFor()
+    await page.keyboard.press('4')
+    await page.locator('.registrations tr.registered').first().waitFor()
+    await page.locator('.registrations').getByRole('button', { name: 'refused', exact: true }).click()
+    await page.locator('.registrations tr.registered').first().waitFor({ state: 'detached' })
+    await page.locator('.registrations tr.failed').first().waitFor()
+  })
+
+  await check('every command is in the palette', async (page) => {
+    await page.goto(node.page)
+    await rows(page).first().waitFor()
+    await page.keyboard.press('Control+k')
+    await page.keyboard.type('overview')
+    await page.keyboard.press('Enter')
+    await page.waitForURL(/view=overview/)
+    await page.keyboard.press('F2')
+    await page.getByRole('combobox', { name: 'Commands' }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('1')
+    await rows(page).first().waitFor()
+  })
+
+  await check('new calls are told as they come', async (page) => {
+    await page.goto(node.page)
+    await rows(page).first().waitFor()
+    await page.keyboard.press('p')
+    const invite = (id) =>
+      `INVITE sip:live@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK${id}\r\nFrom: <sip:fresh@a>;tag=1\r\n` +
+      `To: <sip:live@b>\r\nCall-ID: ${id}@a\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n`
+    await node.send([invite('live1'), invite('live2')])
+    await page.getByRole('button', { name: '2 new' }).click()
+    await page.locator('[data-row]').filter({ hasText: 'fresh' }).first().waitFor()
+  })
+
+  for (const scheme of ['light', 'dark'])
+    await check(`nothing stands in the way of a screen reader (${scheme})`, async (page) => {
+      await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
+      const found = []
+      const look = async (what) => {
+        await page.evaluate(axe)
+        const { violations } = await page.evaluate(() =>
+          globalThis.axe.run(document, {
+            runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'],
+            // It takes what stands in the title of an arrow for text that is to be seen.
+            rules: { 'label-content-name-mismatch': { enabled: false } },
+          }),
+        )
+        for (const { id, nodes } of violations)
+          found.push(
+            `${what}: ${id}: ${nodes
+              .slice(0, 3)
+              .map((one) => `${one.target} ${one.failureSummary}`)
+              .join(' | ')}`,
+          )
+      }
+      await page.goto(`${node.page}?last=1h`)
+      await rows(page).first().waitFor()
+      await look('calls')
+      for (const view of ['overview', 'agents', 'registrations']) {
+        await page.goto(`${node.page}?view=${view}`)
+        await page.locator(`.${view} table`).first().waitFor()
+        await look(view)
+      }
+      await openFirst(page, 'flag:poor_quality')
+      await page.getByText('User-Agent').first().waitFor()
+      await look('a call')
+      await page.keyboard.press('q')
+      await page.locator('.quality .u-over').first().waitFor()
+      await look('quality')
+      await page.keyboard.press('?')
+      await page.getByRole('dialog').waitFor()
+      await look('keys')
+      if (found.length > 0) throw new Error(found.join('\n'))
+    })
+
   if (pictures) await takePictures()
+
+  await check('agents, destinations and the ledger are shown, and agents decided about', async (page) => {
+    await page.goto(`${node.page}?view=agents`)
+    await page.getByText('every frame is accounted for').waitFor()
+    const agent = page.locator('.agents tbody tr').filter({ hasText: '2001' }).first()
+    await agent.getByText('accepted').waitFor()
+    await agent.getByRole('button', { name: 'Refuse' }).click()
+    await agent.getByRole('button', { name: 'Forget' }).waitFor()
+    await agent.getByRole('button', { name: 'Forget' }).click()
+    await agent.getByRole('button', { name: 'Forget' }).waitFor({ state: 'detached' })
+    await page.getByText('This node relays to nobody.').waitFor()
+  })
 
   await check('hostile text is text', async (page) => {
     const bad = '<script>window.hacked=1</script><img src=x onerror=window.hacked=1>\u202e\u0000\u001b[2J'
@@ -202,6 +367,23 @@ async function takePictures() {
     await page.keyboard.press(' ')
     await page.locator('.diff .pair').first().waitFor()
     await take('comparison')
+    await openFirst(page, 'status:488')
+    await page.locator('.explain').waitFor()
+    await page.locator('section li').first().waitFor()
+    await take('explained')
+    await openFirst(page, 'flag:poor_quality codec:G729')
+    await page.keyboard.press('q')
+    await page.locator('.quality .u-over').first().waitFor()
+    await take('quality')
+    for (const view of ['overview', 'agents', 'registrations']) {
+      await page.goto(`${node.page}?view=${view}&last=1h`)
+      await page.locator(`.${view} table`).first().waitFor()
+      if (view === 'agents') await page.waitForTimeout(5_000)
+      await take(view)
+    }
+    await page.keyboard.press('F2')
+    await page.getByRole('combobox', { name: 'Commands' }).waitFor()
+    await take('commands')
     await page.close()
   }
 }

@@ -1,6 +1,19 @@
 // Asking the node. Addresses are relative to the page: it may be served below any path.
 
-import type { Call, CallPage, Histogram, Ladder, Message, Status } from './types'
+import type {
+  Agent,
+  Call,
+  CallPage,
+  CallQuality,
+  Explanation,
+  Histogram,
+  Ladder,
+  Ledger,
+  Message,
+  Overview,
+  Registration,
+  Status,
+} from './types'
 
 /** What the node says when it does not do what was asked (RFC 9457). */
 export class Problem extends Error {
@@ -16,16 +29,29 @@ export class Problem extends Error {
 
 export type Parameters = Record<string, string | number | boolean | undefined>
 
-async function get<T>(path: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<T> {
+/** Where something is asked for, relative to the page. */
+export function address(path: string, parameters: Parameters = {}): string {
   const search = new URLSearchParams()
   for (const [name, value] of Object.entries(parameters)) {
     if (value !== undefined && value !== '' && value !== false) search.set(name, String(value))
   }
   const text = search.toString()
-  const address = `api/v1/${path}${text ? `?${text}` : ''}`
+  return `api/v1/${path}${text ? `?${text}` : ''}`
+}
+
+async function get<T>(
+  path: string,
+  parameters: Parameters = {},
+  signal?: AbortSignal,
+  method = 'GET',
+): Promise<T> {
   let response: Response
   try {
-    response = await fetch(address, { signal: signal ?? null, headers: { accept: 'application/json' } })
+    response = await fetch(address(path, parameters), {
+      method,
+      signal: signal ?? null,
+      headers: { accept: 'application/json' },
+    })
   } catch (error) {
     if (signal?.aborted) throw error
     throw new Problem(0, 'unreachable', '', '')
@@ -55,5 +81,20 @@ export const api = {
   histogram: (parameters: Parameters, signal?: AbortSignal) =>
     get<Histogram>('histogram', parameters, signal),
   message: (id: string, signal?: AbortSignal) => get<Message>(`messages/${name(id)}`, {}, signal),
+  explanation: (id: string, signal?: AbortSignal) =>
+    get<Explanation>(`calls/${name(id)}/explanation`, {}, signal),
+  quality: (id: string, signal?: AbortSignal) => get<CallQuality>(`calls/${name(id)}/quality`, {}, signal),
+  messages: (id: string, signal?: AbortSignal) =>
+    get<{ messages: Message[] }>(`calls/${name(id)}/messages`, {}, signal),
+  overview: (parameters: Parameters, signal?: AbortSignal) =>
+    get<{ overview: Overview; ended_by: string | null }>('overview', parameters, signal),
+  registrations: (parameters: Parameters, signal?: AbortSignal) =>
+    get<{ registrations: Registration[]; next: string | null }>('registrations', parameters, signal),
+  agents: (signal?: AbortSignal) => get<{ agents: Agent[] }>('agents', {}, signal),
+  decide: (agent: string, decision: 'accept' | 'refuse' | 'forget') =>
+    get<unknown>(`agents/${name(agent)}/${decision}`, {}, undefined, 'POST'),
+  ledger: (signal?: AbortSignal) => get<Ledger>('ledger', {}, signal),
+  /** Where a call is as a file. */
+  file: (id: string, format: string) => address(`calls/${name(id)}/export`, { format }),
   status: (signal?: AbortSignal) => get<Status>('status', {}, signal),
 }

@@ -1,6 +1,6 @@
 // Every key, in one table: what is pressed, where it means something, and what it does there. `?` shows it.
 
-export type Where = 'everywhere' | 'list' | 'ladder'
+export type Where = 'everywhere' | 'list' | 'ladder' | 'screen'
 
 export interface Key {
   keys: string[]
@@ -11,6 +11,11 @@ export interface Key {
 
 export const KEYS: Key[] = [
   { keys: ['?'], where: 'everywhere', action: 'help', says: 'show the keys' },
+  { keys: ['F2'], where: 'everywhere', action: 'palette', says: 'every command (also Ctrl-K)' },
+  { keys: ['1'], where: 'everywhere', action: 'screen:calls', says: 'the calls' },
+  { keys: ['2'], where: 'everywhere', action: 'screen:overview', says: 'the overview' },
+  { keys: ['3'], where: 'everywhere', action: 'screen:agents', says: 'agents, destinations, the ledger' },
+  { keys: ['4'], where: 'everywhere', action: 'screen:registrations', says: 'the registrations' },
   { keys: ['/', 'f', 'F3'], where: 'everywhere', action: 'search', says: 'write a query' },
   { keys: ['Escape'], where: 'everywhere', action: 'back', says: 'back, or close' },
   { keys: ['t'], where: 'everywhere', action: 'theme', says: 'light, dark, as the system' },
@@ -37,6 +42,9 @@ export const KEYS: Key[] = [
   { keys: ['w'], where: 'ladder', action: 'times', says: 'clock, since the one before, since the first' },
   { keys: ['x'], where: 'ladder', action: 'repeats', says: 'each transmission, or together' },
   { keys: ['c'], where: 'ladder', action: 'colour', says: 'colour by leg, CSeq or outcome' },
+  { keys: ['e'], where: 'ladder', action: 'explain', says: 'why it went as it did' },
+  { keys: ['q'], where: 'ladder', action: 'quality', says: 'quality, or the message' },
+  { keys: ['o'], where: 'ladder', action: 'export', says: 'export' },
   { keys: ['r'], where: 'ladder', action: 'raw', says: 'the message as received' },
   { keys: ['y'], where: 'ladder', action: 'copy', says: 'copy the message' },
   { keys: ['h'], where: 'ladder', action: 'back', says: 'back to the calls' },

@@ -93,8 +93,203 @@ export const RULES: Record<string, string> = {
   private_media: 'private media address',
 }
 
+/** A span of seconds in its two largest units. */
+const span = (seconds: number): string => {
+  const whole = Math.floor(seconds)
+  if (whole < 60) return `${String(whole)} s`
+  if (whole < 3600) return `${String(Math.floor(whole / 60))} min`
+  if (whole < 86_400)
+    return `${String(Math.floor(whole / 3600))} h ${String(Math.floor(whole / 60) % 60)} min`
+  return `${String(Math.floor(whole / 86_400))} d ${String(Math.floor(whole / 3600) % 24)} h`
+}
+
 export const text = {
   title: 'hepcat',
+  screens: { calls: 'Calls', overview: 'Overview', agents: 'Agents', registrations: 'Registrations' },
+  screensLabel: 'Screens',
+  missed: (count: number) => `${String(count)} missed`,
+  explain: {
+    label: 'Why it went as it did',
+    weights: { cause: 'why it failed', trouble: 'something is wrong', remark: 'worth knowing' },
+    evidence: (label: string) => `evidence: ${label}`,
+    tool: 'why (e)',
+  },
+  quality: {
+    label: 'Quality',
+    tool: 'quality (q)',
+    none: 'No report about its media was captured: neither RTCP nor RTCP-XR.',
+    unknownCodec: 'codec unknown',
+    estimated: 'MOS at the worst, estimated',
+    mean: (mos: number) => `${mos.toFixed(2)} in the mean`,
+    noEstimate: 'No score is estimated: the reports do not tell of loss.',
+    from: (
+      one: {
+        r: number
+        delay_ms: number
+        id: number
+        ie_eff: number
+        inputs: { loss_percent: number; jitter_ms: number | null; round_trip_ms: number | null }
+      },
+      model: { ie: number; bpl: number; tabulated: boolean },
+    ) => {
+      const known = (figure: number | null, unit: string) =>
+        figure === null ? 'unknown, taken as 0' : `${figure.toFixed(0)} ${unit}`
+      const codec = model.tabulated ? 'G.113' : 'not in G.113, taken as G.711'
+      return (
+        `E-model (ITU-T G.107): loss ${one.inputs.loss_percent.toFixed(1)} %, jitter ${known(one.inputs.jitter_ms, 'ms')}, ` +
+        `round trip ${known(one.inputs.round_trip_ms, 'ms')}; delay ${one.delay_ms.toFixed(0)} ms; ` +
+        `codec Ie ${String(model.ie)}, Bpl ${String(model.bpl)} (${codec}); ` +
+        `R = 93.2 − ${one.id.toFixed(1)} − ${one.ie_eff.toFixed(1)} = ${one.r.toFixed(1)}. Nobody listened.`
+      )
+    },
+    table: 'Every report',
+    columns: ['Time', 'Loss %', 'Jitter ms', 'Round trip ms', 'MOS, estimated', 'MOS, reported'],
+    chart: 'Estimated score and loss, jitter and round trip over time',
+    time: 'Time',
+    mos: 'MOS (estimated)',
+    loss: 'Loss %',
+    jitter: 'Jitter ms',
+    roundTrip: 'Round trip ms',
+  },
+  overview: {
+    calls: 'Calls',
+    perSecond: (rate: string) => `${rate} per second`,
+    messages: 'Messages per second',
+    now: 'now',
+    inCall: 'In call',
+    settingUp: (count: number) => `${String(count)} being set up`,
+    asr: 'ASR',
+    asrSays: 'Answer-seizure ratio: answered of all calls that are decided',
+    answered: (count: number) => `${String(count)} answered`,
+    ner: 'NER',
+    nerSays: 'Network effectiveness ratio: busy, declined and given up count like an answer',
+    failed: (count: number) => `${String(count)} failed`,
+    setup: 'Setup time, half within',
+    percentiles: (p90: string, p99: string) => `90 % ${p90}, 99 % ${p99}`,
+    registrations: 'Registered',
+    refused: (count: string) => `${count} refused`,
+    storage: 'Storage left',
+    days: (days: string) => `${days} days`,
+    rows: (rows: number) => `${String(rows)} rows kept`,
+    tooEarly: 'too early to tell',
+    outcomes: 'What became of them',
+    parts: {
+      answered: 'answered',
+      setting_up: 'being set up',
+      cancelled: 'given up',
+      redirected: 'redirected',
+      failed: 'failed',
+    },
+    codes: 'Final responses',
+    noCode: 'none',
+    peers: 'Where calls fail most',
+    noPeers: 'No call was failed by the network.',
+    ofCalls: (failed: number, calls: number) => `${String(failed)} of ${String(calls)}`,
+  },
+  agents: {
+    title: 'Agents',
+    none: 'No agent has sent anything yet.',
+    columns: [
+      'Agent',
+      'ID',
+      'State',
+      'Last seen',
+      'Frames per second',
+      'Frames',
+      'HEP',
+      'Transport',
+      'Malformed',
+      'Not taken',
+      'Clock',
+      'Octets',
+      '',
+    ],
+    states: {
+      accepted: 'accepted',
+      quarantined: 'in quarantine',
+      refused: 'refused',
+      silent: 'silent',
+    } as Record<string, string>,
+    ago: (seconds: number) => (seconds < 2 ? 'now' : `${span(seconds)} ago`),
+    rate: (rate: number) => (rate >= 10 ? rate.toFixed(0) : rate.toFixed(1)),
+    clock: (ahead: number, behind: number) =>
+      `not believed: ${String(ahead)} messages too far ahead, ${String(behind)} too far behind`,
+    accept: 'Accept',
+    refuse: 'Refuse',
+    forget: 'Forget',
+  },
+  destinations: {
+    title: 'Destinations',
+    none: 'This node relays to nobody.',
+    columns: ['Name', 'Where', 'State', 'Delivered', 'Queue', 'Spool', 'Replay', 'Dropped', 'Last error'],
+    removed: 'removed by a reload',
+    queue: 'how full the queue is',
+    spool: (octets: string, most: string) => `(${octets} of ${most})`,
+    replay: 'how much of the spool is sent',
+    replayed: (done: number, all: number) => `${String(done)} of ${String(all)}`,
+  },
+  ledger: {
+    title: 'Ledger',
+    adds: 'every frame is accounted for',
+    doesNot: 'it does not add up: tell us',
+    sum: 'all listeners',
+    received: ['Listener', 'Received', 'Routed', 'Refused', 'Skipped', 'In hand'],
+    sinks: [
+      'Sink',
+      'Offered',
+      'Our own',
+      'Carried over',
+      'Delivered',
+      'Queued',
+      'Spooled',
+      'Dropped',
+      'Unaccounted',
+    ],
+  },
+  registrations: {
+    hint: 'address, contact, source or device',
+    all: 'all',
+    states: {
+      pending: 'pending',
+      registered: 'registered',
+      expired: 'expired',
+      removed: 'removed',
+      failed: 'refused',
+    },
+    shown: (count: number, more: boolean) => `${String(count)}${more ? '+' : ''} registrations`,
+    none: 'No registration fits.',
+    columns: [
+      'State',
+      'Address',
+      'Contact',
+      'Source',
+      'Expires in',
+      'Last heard',
+      'Failures',
+      'Refused with',
+      'Device',
+    ],
+    left: (seconds: number) => (seconds <= 0 ? 'now' : span(seconds)),
+  },
+  export: {
+    label: 'Export',
+    pcapng: 'Packets (pcapng)',
+    text: 'Text',
+    json: 'JSON lines',
+    svg: 'Ladder (SVG)',
+    html: 'Case file (HTML, opens offline)',
+    link: 'Copy the address of this view',
+    case: (name: string) => `Case file: ${name}`,
+    made: (when: string) => `Made by hepcat at ${when}.`,
+    messages: 'Messages',
+  },
+  palette: {
+    label: 'Commands',
+    hint: 'what to do …',
+    none: 'Nothing of that name.',
+    open: 'Commands (Ctrl-K)',
+    screen: (name: string) => `go to ${name}`,
+  },
   calls: 'Calls',
   searchHint: 'user:33* state:failed last:2h — or any text',
   searchLabel: 'Query',

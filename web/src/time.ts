@@ -58,6 +58,17 @@ export function duration(micros: number | null): string {
     : `${String(minutes)}:${pad(rest, 2)}`
 }
 
+/** `840 B`, `12.4 kB`, `3.1 GB`. */
+export function octets(count: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let [number, unit] = [count, 0]
+  while (number >= 1000 && unit < units.length - 1) {
+    number /= 1000
+    unit += 1
+  }
+  return `${unit === 0 || number >= 100 ? number.toFixed(0) : number.toFixed(1)} ${units[unit] ?? ''}`
+}
+
 /** A difference with its sign: `+0.000`, `+12.345`, `−0.003`, in seconds. */
 export function offset(micros: number): string {
   const sign = micros < 0 ? '−' : '+'

@@ -192,7 +192,162 @@ export interface Message {
   error?: { reason: string; message: string; offset: number }
 }
 
+/** How much a finding matters. */
+export type Weight = 'cause' | 'trouble' | 'remark'
+
+export interface Finding {
+  rule: string
+  weight: Weight
+  says: string
+  evidence: { row: string; label: string; at: number }[]
+}
+
+export interface Explanation {
+  findings: Finding[]
+  left_out: string | null
+}
+
+export interface Estimate {
+  mos: number
+  r: number
+  delay_ms: number
+  id: number
+  ie_eff: number
+  inputs: { loss_percent: number; jitter_ms: number | null; round_trip_ms: number | null }
+}
+
+export interface Stream {
+  reporter: string | null
+  sender: string | null
+  ssrc: number | null
+  codec: string | null
+  model: { ie: number; bpl: number; clock_hz: number; tabulated: boolean }
+  points: {
+    at: number
+    row: string
+    loss_percent: number | null
+    jitter_ms: number | null
+    round_trip_ms: number | null
+    reported_mos: number | null
+    estimate: Estimate | null
+  }[]
+  left_out: number
+  worst: Estimate | null
+  mean_mos: number | null
+}
+
+export interface CallQuality {
+  streams: Stream[]
+  started: number
+  answered: number | null
+  ended: number | null
+}
+
+export interface Overview {
+  calls: number
+  setting_up: number
+  in_call: number
+  answered: number
+  cancelled: number
+  redirected: number
+  failed: number
+  unknown: number
+  asr: number | null
+  ner: number | null
+  setup_us: { p50: number; p90: number; p99: number } | null
+  talk_us: number
+  codes: { code: number; calls: number }[]
+  peers: { address: string; calls: number; failed: number }[]
+}
+
+export interface Registration {
+  id: string
+  address_of_record: string
+  contact: string
+  state: 'pending' | 'registered' | 'expired' | 'removed' | 'failed'
+  source: string | null
+  user_agent: string | null
+  first: number
+  last: number
+  registered: number | null
+  expires: number | null
+  removed: number | null
+  failed: number | null
+  final_code: number | null
+  failures: number
+}
+
+export type Counts = Record<string, number>
+
+export interface Intake {
+  received: number
+  routed: number
+  refused: Counts
+  skipped: Counts
+}
+
+export interface Agent {
+  agent: string
+  capture_id: number | null
+  state: string
+  decision: string | null
+  listener: string
+  transport: string
+  versions: number[]
+  node_names: string[]
+  ledger: Intake
+  unparsable: Counts
+  octets: number
+  rate: number
+  clock: { offset_micros: number | null; ahead: number; behind: number }
+  frames_ever: number
+  first_seen: string
+  last_seen: string
+}
+
+export interface Sink {
+  name: string
+  kind: string
+  offered: number
+  originated: number
+  carried_over: number
+  delivered: number
+  queued: number
+  spooled: number
+  dropped: Counts
+  unaccounted: number
+  destination: {
+    transport: string
+    target: string
+    up: boolean
+    state: string
+    since: string
+    breaker: string
+    last_error: string | null
+    queued_octets: number
+    queue_limit: number
+    spool: {
+      octets: number
+      max_octets: number
+      files: number
+      oldest: string | null
+      written: number
+      replayed: number
+      failing: string | null
+    } | null
+  } | null
+}
+
+export interface Ledger {
+  ledger: Intake & { unaccounted: number; in_flight_bound: number }
+  listeners: { name: string; ledger: Intake }[]
+  sinks: Sink[]
+}
+
 export interface Status {
   version?: string
+  node?: string
+  agents?: Agent[]
+  store?: { rows: number; octets: number; octets_per_day: number | null; days_left: number | null } | null
   listeners: { name: string; address: string; transport?: string; socket?: string }[]
 }

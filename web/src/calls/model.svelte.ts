@@ -1,7 +1,7 @@
 // The calls that the page knows of: loaded page by page as one scrolls, and looked at again while it is live.
 
-import { Problem, api } from '../api'
-import { bounds } from '../state/address'
+import { Problem, address, api } from '../api'
+import { bounds, seconds, span } from '../state/address'
 import type { Call } from '../types'
 import { NEWEST, type Sort, forget, leavesGap, sorted, take } from './order'
 
@@ -14,6 +14,8 @@ export interface Asked {
 const PAGE = 200
 /** How often the newest calls are looked at. */
 const EVERY = 2_000
+/** How often, where the node tells of changes: what it cannot tell of is seen then. */
+const EVERY_TOLD = 15_000
 
 export class Calls {
   rows: Call[] = $state.raw([])
@@ -21,6 +23,8 @@ export class Calls {
   live = $state(true)
   /** New calls that wait until whoever reads further down wants them. */
   waiting = $state(0)
+  /** Changes that this page was too slow for; the next look makes up for them. */
+  missed = $state(0)
   loading = $state(false)
   problem = $state.raw<Problem | null>(null)
   endedBy = $state<string | null>(null)
@@ -32,6 +36,7 @@ export class Calls {
   #known = new Map<string, Call>()
   #held = new Set<string>()
   #asking: AbortController | null = null
+  #stream: EventSource | null = null
   #timer: ReturnType<typeof setTimeout> | undefined
   /** Whether new calls may move what is read. */
   #atTop = true
@@ -43,8 +48,10 @@ export class Calls {
     this.#held = new Set()
     this.waiting = 0
     this.answered = false
+    this.missed = 0
     this.#asking?.abort()
     void this.#load(null)
+    this.follow()
   }
 
   /** The page after what is loaded. */
@@ -75,7 +82,42 @@ export class Calls {
     this.#show()
   }
 
+  /** Hears of changes while somebody looks: a hidden page holds no connection. */
+  follow() {
+    this.#stream?.close()
+    this.#stream = null
+    const { query, range, all } = this.#asked
+    if (document.hidden || span(range)) return
+    const stream = new EventSource(address('calls/live', { q: query, all }))
+    const known = this.#known
+    stream.addEventListener('calls', (event: MessageEvent<string>) => {
+      if (known === this.#known) this.#changed(JSON.parse(event.data) as { calls: Call[]; gone: string[] })
+    })
+    stream.addEventListener('missed', (event: MessageEvent<string>) => {
+      this.missed += (JSON.parse(event.data) as { missed: number }).missed
+      void this.#look()
+    })
+    this.#stream = stream
+  }
+
+  /** Takes in what the node tells of. */
+  #changed({ calls, gone }: { calls: Call[]; gone: string[] }) {
+    const length = seconds(this.#asked.range)
+    const oldest = length === null ? -Infinity : (Date.now() - length * 1000) * 1000
+    const fresh = take(
+      this.#known,
+      calls.filter((call) => call.started >= oldest),
+    )
+    for (const id of gone) this.#known.delete(id)
+    if (this.answered && (!this.live || !this.#atTop)) {
+      for (const id of fresh) this.#held.add(id)
+      this.waiting = this.#held.size
+    }
+    this.#show()
+  }
+
   stop() {
+    this.#stream?.close()
     clearTimeout(this.#timer)
     this.#asking?.abort()
   }
@@ -110,7 +152,8 @@ export class Calls {
 
   #later() {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => void this.#look(), EVERY)
+    const told = this.#stream?.readyState === EventSource.OPEN
+    this.#timer = setTimeout(() => void this.#look(), told ? EVERY_TOLD : EVERY)
   }
 
   /** Looks what became of the newest calls, and whether there are newer ones. */

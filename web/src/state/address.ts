@@ -1,6 +1,11 @@
 // The address bar is the state: what stands there can be pasted to a colleague, who sees the same.
 
+export const SCREENS = ['calls', 'overview', 'agents', 'registrations'] as const
+export type Screen = (typeof SCREENS)[number]
+
 export interface Address {
+  /** What is shown where no call is open. */
+  screen: Screen
   /** What is asked for, in the query language. */
   query: string
   /** How far back (`15m`, `24h`, `7d`), or from when to when (two times of RFC 3339 with `..` between); empty for everything. */
@@ -17,13 +22,22 @@ export interface Address {
 
 export const RANGES = ['15m', '1h', '6h', '24h', '7d', '30d', ''] as const
 
-export const HOME: Address = { query: '', range: '24h', all: false, call: null, message: null, other: null }
+export const HOME: Address = {
+  screen: 'calls',
+  query: '',
+  range: '24h',
+  all: false,
+  call: null,
+  message: null,
+  other: null,
+}
 
 /** Reads the search part of a location. What is not understood is passed over. */
 export function parse(search: string): Address {
   const given = new URLSearchParams(search)
   const range = given.get('last')
   return {
+    screen: SCREENS.find((screen) => screen === given.get('view')) ?? HOME.screen,
     query: given.get('q') ?? '',
     range:
       range === 'ever' ? '' : range !== null && (seconds(range) !== null || span(range)) ? range : HOME.range,
@@ -37,6 +51,7 @@ export function parse(search: string): Address {
 /** The search part that `parse` reads; nothing for the home page. */
 export function format(address: Address): string {
   const search = new URLSearchParams()
+  if (address.screen !== HOME.screen) search.set('view', address.screen)
   if (address.query) search.set('q', address.query)
   if (address.range !== HOME.range) search.set('last', address.range || 'ever')
   if (address.all) search.set('all', '1')

@@ -18,6 +18,7 @@ interface Liked {
   reports: boolean
   lanes: 'address_port' | 'address'
   pane: number
+  explain: boolean
 }
 
 const DEFAULTS: Liked = {
@@ -34,6 +35,7 @@ const DEFAULTS: Liked = {
   reports: true,
   lanes: 'address_port',
   pane: 0.42,
+  explain: true,
 }
 const KEY = 'hepcat'
 const RECENT = 12
