@@ -215,6 +215,14 @@ impl Inner {
         Ok(opened)
     }
 
+    /// Lets go of all footers: whoever needs one reads it again.
+    pub(crate) fn forget_footers(&self) {
+        for segment in self.live.view().segments.iter() {
+            segment.forget();
+        }
+        self.memory.set(Use::Footers, 0);
+    }
+
     /// Sets a damaged segment aside: the rest goes on without it.
     pub(crate) fn report_unreadable(&self, segment: &Arc<Segment>, error: &SegmentError) {
         let path = segment.path.display();
