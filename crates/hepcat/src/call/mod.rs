@@ -105,6 +105,7 @@ mod registration;
 mod report;
 mod sdp;
 mod seen;
+mod short;
 mod text;
 mod tracker;
 mod whole;
@@ -125,5 +126,5 @@ pub use record::{
 pub use registration::{RegistrationRecord, RegistrationState};
 pub use sdp::{Codec, Description, Direction, Media, MediaKind};
 pub use seen::{Content, Seen};
-pub use tracker::{AttachedBy, Counters, Open, OpenCall, Placed, Tracker, TrackerState};
+pub use tracker::{AttachedBy, Counters, Open, OpenCall, Placed, Saving, Tracker, TrackerState};
 pub use whole::Whole;

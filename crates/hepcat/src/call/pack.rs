@@ -332,6 +332,11 @@ impl<'p> Unpacker<'p> {
         self.digests.extend_from_slice(known);
     }
 
+    /// What is not read yet.
+    pub(super) fn rest(&self) -> &'p [u8] {
+        self.rest
+    }
+
     fn some<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (some, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;

@@ -267,16 +267,16 @@ pub struct LegRecord {
     /// When it was over.
     pub ended: Option<Moment>,
     /// From the first request to the first sign of the other side: ringing, answer or refusal.
-    #[serde(rename = "setup_us", with = "micros")]
+    #[serde(rename = "setup_us", with = "micros", default)]
     pub setup: Option<Duration>,
     /// From ringing to the answer, or the end without one.
-    #[serde(rename = "ring_us", with = "micros")]
+    #[serde(rename = "ring_us", with = "micros", default)]
     pub ring: Option<Duration>,
     /// From the answer to the end.
-    #[serde(rename = "talk_us", with = "micros")]
+    #[serde(rename = "talk_us", with = "micros", default)]
     pub talk: Option<Duration>,
     /// From the first request to the end.
-    #[serde(rename = "duration_us", with = "micros")]
+    #[serde(rename = "duration_us", with = "micros", default)]
     pub duration: Option<Duration>,
     /// Who ended it.
     pub released_by: Option<Side>,
@@ -297,10 +297,12 @@ pub struct LegRecord {
     /// Diversion or History-Info.
     pub diversion: Option<Box<str>>,
     /// What programs took part.
+    #[serde(default)]
     pub user_agents: Vec<UserAgentRecord>,
     /// The codec that both sides settled on; before that, the one that was offered first.
     pub codec: Option<Box<str>>,
     /// Where media goes.
+    #[serde(default)]
     pub media: Vec<MediaRecord>,
     /// Where the first request came from.
     pub source: Option<SocketAddr>,
@@ -319,8 +321,10 @@ pub struct LegRecord {
     /// What the reports say.
     pub quality: Option<Quality>,
     /// Who sent us its messages.
+    #[serde(default)]
     pub agents: Vec<Box<str>>,
     /// What is remarkable.
+    #[serde(default)]
     pub flags: Flags,
     /// The registration that it is about.
     pub registration: Option<RegistrationId>,
@@ -345,16 +349,16 @@ pub struct CallRecord {
     /// When its last leg was over.
     pub ended: Option<Moment>,
     /// As the first leg's.
-    #[serde(rename = "setup_us", with = "micros")]
+    #[serde(rename = "setup_us", with = "micros", default)]
     pub setup: Option<Duration>,
     /// As the first leg's.
-    #[serde(rename = "ring_us", with = "micros")]
+    #[serde(rename = "ring_us", with = "micros", default)]
     pub ring: Option<Duration>,
     /// From the first answer to the end of the last leg.
-    #[serde(rename = "talk_us", with = "micros")]
+    #[serde(rename = "talk_us", with = "micros", default)]
     pub talk: Option<Duration>,
     /// From the first message to the end.
-    #[serde(rename = "duration_us", with = "micros")]
+    #[serde(rename = "duration_us", with = "micros", default)]
     pub duration: Option<Duration>,
     /// As the first leg's.
     pub released_by: Option<Side>,

@@ -1,5 +1,7 @@
 //! Registrations as sessions: one address of record with one contact, through all REGISTERs that keep it up.
 
+mod packed;
+
 use std::{net::SocketAddr, time::Duration};
 
 use hepcat_sip::Scan;

@@ -463,7 +463,7 @@ impl Retained {
 
     /// The call of a row.
     pub(super) fn call_of(self, row: &Row<'_>) -> Option<CallRecord> {
-        let call = serde_json::from_slice(row.payload).ok()?;
+        let call = CallRecord::lengthen(row.payload).ok()?;
         Some(self.mark(call))
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hepcat::call::{CallRecord, Limits, Moment, Rules, Seen, State, Tracker, TrackerState};
+use hepcat::call::{CallRecord, Limits, Moment, Rules, Saving, Seen, State, Tracker, TrackerState};
 use hepcat_testkit::scene::{Leg, Observation, START_US, Scene, Sip};
 use proptest::prelude::*;
 
@@ -123,6 +123,12 @@ proptest! {
                 parking = through_a_file(parking);
             }
             prop_assert_eq!(open(&awake), open(&parking));
+            let registrations = |tracker: &Tracker| {
+                let mut all: Vec<_> = tracker.registrations().collect();
+                all.sort_by_key(|one| one.id);
+                all
+            };
+            prop_assert_eq!(registrations(&awake), registrations(&parking));
             prop_assert_eq!(awake.open().legs, parking.open().legs);
             prop_assert_eq!(awake.open().calls, parking.open().calls);
         }
@@ -133,7 +139,16 @@ proptest! {
             calls.sort_by_key(|call| call.id);
             calls
         };
-        prop_assert_eq!(closed(&mut awake), closed(&mut parking));
+        let calls = closed(&mut awake);
+        for call in &calls {
+            let (mut short, mut scratch) = (Vec::new(), Vec::new());
+            call.shorten(&mut short, &mut scratch).unwrap();
+            let whole = serde_json::to_vec(call).unwrap();
+            prop_assert!(short.len() * 4 < whole.len() * 3, "{}", String::from_utf8_lossy(&short));
+            prop_assert_eq!(&CallRecord::lengthen(&short).unwrap(), call);
+            prop_assert_eq!(&CallRecord::lengthen(&whole).unwrap(), call);
+        }
+        prop_assert_eq!(calls, closed(&mut parking));
         prop_assert_eq!(parking.open().octets, 0);
         prop_assert_eq!(parking.open().legs, 0);
     }
@@ -143,7 +158,8 @@ proptest! {
         let (_, legs) = saved(patient());
         prop_assert!(legs.is_empty());
         let mut tracker = patient();
-        let mut state: TrackerState = serde_json::from_slice(&tracker.begin_saving().unwrap()).unwrap();
+        let mut state: TrackerState = serde_json::from_slice(&tracker.begin_saving().unwrap().state).unwrap();
+        prop_assert!(!state.set_registrations(&octets) || octets.len() >= 24);
         state.add_parked(&octets);
         let tracker = Tracker::restore(Limits::default(), Rules::default(), state).unwrap();
         prop_assert!(tracker.open_calls().count() <= 1);
@@ -151,7 +167,7 @@ proptest! {
 }
 
 /// The state in its two parts.
-fn saved(mut tracker: Tracker) -> (Vec<u8>, Vec<Vec<u8>>) {
+fn saved(mut tracker: Tracker) -> (Saving, Vec<Vec<u8>>) {
     let first = tracker.begin_saving().expect("plain data");
     (first, rest(&mut tracker))
 }
@@ -173,8 +189,9 @@ fn rest(tracker: &mut Tracker) -> Vec<Vec<u8>> {
     }
 }
 
-fn restored(state: &[u8], legs: &[Vec<u8>]) -> Tracker {
-    let mut state: TrackerState = serde_json::from_slice(state).expect("as written");
+fn restored(first: &Saving, legs: &[Vec<u8>]) -> Tracker {
+    let mut state: TrackerState = serde_json::from_slice(&first.state).expect("as written");
+    assert!(state.set_registrations(&first.registrations));
     legs.iter().for_each(|leg| state.add_parked(leg));
     let mut limits = Limits::default();
     let long = Duration::from_hours(48);

@@ -263,12 +263,16 @@ impl Leg {
     }
 
     /// The leg that was packed; `None` where the octets are none.
-    pub(in crate::call) fn unpack(packed: &[u8], digest: Digest, texts: &Texts) -> Option<Self> {
+    pub(in crate::call) fn unpack(
+        packed: &[u8],
+        digest: Digest,
+        texts: &Texts,
+    ) -> Option<Box<Self>> {
         let head = Head::of(packed)?;
         let (_, body) = head.split();
         let mut from = Unpacker::new(body, head.first(), &[0], texts);
         let from = &mut from;
-        let mut leg = Self::new(head.id(), b"", head.key());
+        let mut leg = Box::new(Self::new(head.id(), b"", head.key()));
         leg.call_id = from.text()?;
         leg.first = head.first();
         leg.last = from.moment()?;

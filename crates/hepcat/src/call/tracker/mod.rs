@@ -35,6 +35,7 @@ use crate::agents::ClockBounds;
 
 pub use attach::AttachedBy;
 pub use records::OpenCall;
+pub use save::Saving;
 
 /// Via branches of one leg that are remembered.
 const MAX_BRANCHES: usize = 8;
@@ -104,6 +105,8 @@ pub struct Counters {
 pub struct Open {
     /// Legs.
     pub legs: usize,
+    /// Of those, idle ones that are kept in few octets.
+    pub parked: usize,
     /// Calls: legs that belong together once.
     pub calls: usize,
     /// Values that legs mentioned.
@@ -304,6 +307,7 @@ impl Tracker {
     pub fn open(&self) -> Open {
         Open {
             legs: self.index.open_legs + self.state.parked.len(),
+            parked: self.state.parked.len(),
             calls: self.state.calls.iter().flatten().count() + self.state.parked.len(),
             groups: self.state.graph.group_count(),
             registrations: self.state.registrations.len(),

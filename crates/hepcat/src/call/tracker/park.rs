@@ -19,7 +19,7 @@ use crate::call::{
 
 /// How long nothing is heard of a leg that is parked. Whatever is sent again comes soon, or after pauses in which parking
 /// pays.
-pub(super) const PARK_AFTER: Duration = Duration::from_secs(1);
+pub(super) const PARK_AFTER: Duration = Duration::from_millis(500);
 
 impl Tracker {
     /// The number of the open leg with this Call-ID.
@@ -126,13 +126,13 @@ impl Tracker {
         keys
     }
 
-    fn unpacked(&self, spot: Spot) -> Option<Leg> {
+    fn unpacked(&self, spot: Spot) -> Option<Box<Leg>> {
         let parked = &self.state.parked;
         Leg::unpack(parked.packed(spot)?, self.digest, &parked.texts)
     }
 
     /// Takes a leg out of its place, with its call's marks.
-    fn take_parked(&mut self, spot: Spot) -> Option<(Leg, bool, bool)> {
+    fn take_parked(&mut self, spot: Spot) -> Option<(Box<Leg>, bool, bool)> {
         let head = self.state.parked.head(spot)?;
         let (is_told, is_dirty) = (head.is_told(), head.is_dirty());
         let leg = self.unpacked(spot);
@@ -167,7 +167,7 @@ impl Tracker {
             self.state.legs.resize_with(number + 1, || None);
         }
         if let Some(slot) = self.state.legs.get_mut(number) {
-            *slot = Some(Box::new(leg));
+            *slot = Some(leg);
         }
         self.put_call(component);
         if let Some(call) = self.state.calls.get_mut(component).and_then(Option::as_mut) {
@@ -271,7 +271,8 @@ impl Tracker {
 
     /// The record of a parked leg.
     pub(super) fn record_of_parked(&self, spot: Spot) -> Option<CallRecord> {
-        Some(self.record_alone(&self.unpacked(spot)?, None))
+        let leg = self.unpacked(spot)?;
+        Some(self.record_alone(&leg, None))
     }
 
     /// The parked leg with this Call-ID.

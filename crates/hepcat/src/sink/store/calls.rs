@@ -34,6 +34,7 @@ pub struct Calls {
     tracker: SharedTracker,
     changed: Arc<ChangedCalls>,
     saved: SavedCalls,
+    room: Room,
     /// How registrations stood when they were written last.
     registrations: HashMap<RegistrationId, RegistrationState, foldhash::fast::RandomState>,
     /// How many the tracker knows at most.
@@ -70,6 +71,7 @@ impl Calls {
             tracker: Arc::new(Mutex::new(tracker.with_clock_bounds(clock))),
             changed: Arc::default(),
             saved,
+            room: Room::default(),
             registrations: HashMap::default(),
             most_registrations,
         };
@@ -118,7 +120,7 @@ impl Calls {
         for change in changes {
             match change {
                 Change::Call(call) if call.closed.is_some() => {
-                    push_call(&call, now, rows);
+                    push_call(&call, now, rows, &mut self.room);
                     self.changed.tell_closed(&call);
                 }
                 Change::Registration(registration) => {
@@ -156,11 +158,25 @@ pub const LEG: &str = "leg";
 /// Name of the record of a registration.
 pub const REGISTRATION: &str = "registration";
 
+/// Room in which records are made.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    content: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
 /// A call as a row, and a row for each further leg, by which it is found.
-pub(super) fn push_call(call: &CallRecord, now: Moment, rows: &mut RowBatchBuilder) {
-    let Ok(content) = serde_json::to_vec(call) else {
+pub(super) fn push_call(
+    call: &CallRecord,
+    now: Moment,
+    rows: &mut RowBatchBuilder,
+    room: &mut Room,
+) {
+    let Room { content, scratch } = room;
+    content.clear();
+    if call.shorten(content, scratch).is_err() {
         return;
-    };
+    }
     let id = call.id.to_string();
     let mut legs = call.legs.iter();
     let first = legs.next();
@@ -185,7 +201,7 @@ pub(super) fn push_call(call: &CallRecord, now: Moment, rows: &mut RowBatchBuild
     row.dst_port = destination.map(|destination| i32::from(destination.port()));
     row.setup_us = call.setup.map(micros);
     row.duration_us = call.talk.or(call.duration).map(micros);
-    row.payload = &content;
+    row.payload = content;
     push(rows, &row);
     for leg in legs {
         let mut row = record(LEG, &id, now);

@@ -150,7 +150,7 @@ impl StoreSink {
         let mut rows = RowBatchBuilder::default();
         let now = (SystemTime::now().duration_since(UNIX_EPOCH)).unwrap_or_default();
         for call in calls {
-            calls::push_call(call, now.into(), &mut rows);
+            calls::push_call(call, now.into(), &mut rows, &mut calls::Room::default());
         }
         self.store.append(rows)?.wait().map(drop)
     }

@@ -4,6 +4,7 @@
 //!   "hepcat calls 2\n"
 //!   u32 length, i64 the last row that the state knows of
 //!   u32 length, the state as JSON
+//!   u32 length, registrations
 //!   u32 length, parked legs, each behind a u32 length of its own      ... as often as need be
 //!   u32 0
 //!   u64 checksum
@@ -25,7 +26,7 @@ use serde::Deserialize;
 use twox_hash::XxHash3_64;
 
 use super::calls::SharedTracker;
-use crate::call::TrackerState;
+use crate::call::{Saving, TrackerState};
 
 const MAGIC: &[u8; 15] = b"hepcat calls 2\n";
 /// Octets of legs that are copied at a time: a tenth of a millisecond.
@@ -146,14 +147,15 @@ impl Drop for SavedCalls {
 }
 
 /// Gives how long it took, the disk apart.
-fn write(file: &Path, mark: i64, first: &[u8], tracker: &SharedTracker) -> io::Result<Duration> {
+fn write(file: &Path, mark: i64, first: &Saving, tracker: &SharedTracker) -> io::Result<Duration> {
     let begun = Instant::now();
     let new = file.with_extension("new");
     let mut to = BufWriter::new(File::create(&new)?);
     let mut sum = 0;
     to.write_all(MAGIC)?;
     write_piece(&mut to, &mut sum, &mark.to_le_bytes())?;
-    write_piece(&mut to, &mut sum, first)?;
+    write_piece(&mut to, &mut sum, &first.state)?;
+    write_piece(&mut to, &mut sum, &first.registrations)?;
     let mut piece = Vec::with_capacity(PIECE + 4_096);
     loop {
         piece.clear();
@@ -199,6 +201,13 @@ fn read(file: &Path) -> io::Result<Loaded> {
         mark: i64::from_le_bytes(mark),
         state: serde_json::from_slice(&piece)?,
     };
+    read_piece(&mut from, &mut sum, &mut piece)?;
+    if !loaded.state.set_registrations(&piece) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "registrations cannot be read",
+        ));
+    }
     while read_piece(&mut from, &mut sum, &mut piece)? {
         let mut rest = &piece[..];
         while let Some((length, after)) = rest.split_first_chunk() {
