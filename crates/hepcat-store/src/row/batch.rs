@@ -175,10 +175,14 @@ impl RowBatchBuilder {
         if octets > MAX_ROW_OCTETS {
             return Err(RowTooLarge { octets });
         }
-        let row = Row { row_id: 0, ..*row };
         let collected = self.collected();
         row.encode(&mut collected.encoded);
-        collected.builders.append(&row);
+        // To copy a row is no small part of adding it.
+        if row.row_id == 0 {
+            collected.builders.append(row);
+        } else {
+            collected.builders.append(&Row { row_id: 0, ..*row });
+        }
         self.rows += 1;
         self.octets += octets;
         Ok(())
@@ -285,11 +289,12 @@ pub(crate) fn decode_each<'a>(
     builders.reserve(rows * 1_100);
     for (row_id, octets) in each {
         let mut reader = Reader::new(octets);
-        let row = Row::decode(&mut reader)?;
+        let mut row = Row::decode(&mut reader)?;
         if !reader.is_empty() {
             return Err(Malformed);
         }
-        builders.append(&Row { row_id, ..row });
+        row.row_id = row_id;
+        builders.append(&row);
     }
     let batch = RecordBatch::try_new(schema(), builders.finish()).map_err(|_uneven| Malformed)?;
     Ok(RowBatch::new(batch))

@@ -151,8 +151,13 @@ impl<'a> Envelope<'a> {
     /// they are.
     #[must_use]
     pub fn with(mut self, part: Part, range: Range<usize>) -> Self {
-        self.parts.push((part, range));
+        self.add(part, range);
         self
+    }
+
+    /// The same in place.
+    pub fn add(&mut self, part: Part, range: Range<usize>) {
+        self.parts.push((part, range));
     }
 
     /// Appends what goes into column `envelope` of `row`, of which everything else is filled in. Ranges that overlap
