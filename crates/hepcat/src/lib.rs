@@ -3,6 +3,7 @@
 //! The binary is [`run`]. Everything else is public so that tests can run a node in their own process;
 //! programs that want HEP embed `hepcat-net` and `hepcat-wire` instead.
 
+pub mod access;
 pub mod agents;
 pub mod call;
 pub mod capfile;

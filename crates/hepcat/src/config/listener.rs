@@ -306,7 +306,7 @@ impl StreamLimits {
 }
 
 impl ListenerTls {
-    fn read(table: &Table<'_>) -> Option<Self> {
+    pub(super) fn read(table: &Table<'_>) -> Option<Self> {
         let (cert, key) = read_pair(table);
         let client_auth = table.choice(
             "client_auth",

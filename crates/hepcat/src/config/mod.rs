@@ -38,6 +38,7 @@ mod fault;
 mod group;
 mod hep;
 pub mod hep_id;
+mod http;
 mod listener;
 mod lua;
 mod mark;
@@ -66,12 +67,13 @@ pub use fault::{Fault, Faults};
 pub use group::{Group, GroupKind, Member};
 pub use hep::{Hep, Sending};
 pub use hep_id::HepId;
+pub use http::{Http, MaskingByRole, Metrics};
 pub use listener::{
     CaptureIdFix, ClientAuth, Listener, ListenerTls, OnGarbage, StreamLimits, TlsDomain,
 };
 pub use lua::{HepRoute, Lua, ScriptFile};
 pub use mark::{Mark, Marked};
-pub use node::{Http, Metrics, NodeConfig, Shutdown, UnparsableConfig};
+pub use node::{NodeConfig, Shutdown, UnparsableConfig};
 pub use route::{Route, Target};
 pub use secret::Secret;
 pub(crate) use units::duration;

@@ -1,16 +1,11 @@
-//! The small tables: `[node]`, `[http]`, `[unparsable]`, `[shutdown]`.
+//! The small tables: `[node]`, `[unparsable]`, `[shutdown]`.
 
-use std::{
-    ffi::OsString,
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
 
 use super::{
-    Marked, Secret, hep_id,
+    Marked, hep_id,
     reader::{Bare, Table},
 };
 
@@ -83,71 +78,7 @@ fn data_dir(variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
         .join("hepcat")
 }
 
-/// `[http]`: page, API, metrics and health.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Http {
-    /// Where everything is served; always a loopback address.
-    pub listen: Marked<SocketAddr>,
-    /// A second address that serves metrics only, to those who have the token.
-    pub metrics: Option<Metrics>,
-}
-
-/// Metrics beyond loopback.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Metrics {
-    /// Where metrics are served, and nothing else.
-    pub listen: Marked<SocketAddr>,
-    /// What a reader must show.
-    pub token: Secret,
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self {
-            // Loopback: there are no users yet who could be asked for a password.
-            listen: Marked::built_in(SocketAddr::from((Ipv4Addr::LOCALHOST, 9080))),
-            metrics: None,
-        }
-    }
-}
-
-impl Http {
-    pub(super) fn read(table: &Table<'_>) -> Self {
-        let d = Self::default();
-        let listen = read_address(table, "listen").filter(|address| {
-            let loopback = address.ip().is_loopback();
-            if !loopback {
-                let message = format!("`listen` is {}: the page is for this host only", address.ip());
-                let remedy = "write \"127.0.0.1:9080\"; for metrics alone use `metrics_listen` and `metrics_token_file`";
-                table.fault(address, message, remedy);
-            }
-            loopback
-        });
-        let metrics_listen = read_address(table, "metrics_listen");
-        let token = table.secret("metrics_token_file");
-        if table.has("metrics_listen") {
-            let remedy =
-                "add metrics_token_file = \"…\", a file that holds the token readers must show";
-            table.require("metrics_token_file", remedy);
-        } else if table.has("metrics_token_file") {
-            table.require(
-                "metrics_listen",
-                "add metrics_listen = \"0.0.0.0:9090\", or remove the token file",
-            );
-        }
-        Self {
-            listen: listen.unwrap_or(d.listen),
-            metrics: metrics_listen.zip(token).map(|(listen, token)| Metrics {
-                listen,
-                token: token.into_inner(),
-            }),
-        }
-    }
-}
-
-fn read_address(table: &Table<'_>, key: &'static str) -> Option<Marked<SocketAddr>> {
+pub(super) fn read_address(table: &Table<'_>, key: &'static str) -> Option<Marked<SocketAddr>> {
     let text = table.text(key)?;
     match text.parse() {
         Ok(address) => Some(text.map(|_| address)),

@@ -27,6 +27,16 @@ pub(super) fn check(config: &Config, unread: &[String], note: &mut dyn FnMut(Fau
     check_capture_ids(config, note);
     super::spool::check(config, note);
     super::store::check(config, note);
+    check_users(config, note);
+}
+
+/// Where others than this host can ask there must be users, and users are kept in a directory.
+fn check_users(config: &Config, note: &mut dyn FnMut(Fault)) {
+    if config.http.is_public() && config.data_dir().is_none() {
+        let message = "others than this host can reach the page, and users would be kept nowhere";
+        let remedy = "add data_dir = \"…\" to [node], and a user: hepcat user add";
+        note(Fault::at(&config.http.listen, message, remedy));
+    }
 }
 
 /// Lets `0.0.0.0` and `[::]` be listeners on one port, where the second would take IPv4 as well.

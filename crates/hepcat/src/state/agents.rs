@@ -151,12 +151,12 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Option<AgentRecord>> {
     }))
 }
 
-fn micros(time: SystemTime) -> i64 {
+pub(super) fn micros(time: SystemTime) -> i64 {
     let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn time(micros: i64) -> SystemTime {
+pub(super) fn time(micros: i64) -> SystemTime {
     let since_1970 = Duration::from_micros(u64::try_from(micros).unwrap_or_default());
     UNIX_EPOCH.checked_add(since_1970).unwrap_or(UNIX_EPOCH)
 }

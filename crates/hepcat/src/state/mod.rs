@@ -13,12 +13,15 @@
 //! another name and said so, and an empty one takes its place: relaying matters more than what it held.
 
 pub mod agents;
+pub mod audit;
 mod directory;
 mod error;
+pub mod passes;
 mod schema;
 pub mod superseded;
 pub mod switches;
 pub mod traces;
+pub mod users;
 
 use std::{
     path::{Path, PathBuf},
@@ -27,7 +30,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
 pub use directory::DirectoryLock;
@@ -219,6 +222,40 @@ fn open_checked(path: &Path) -> Result<Connection, StateError> {
     schema::check_integrity(&connection)?;
     schema::migrate(&mut connection)?;
     Ok(connection)
+}
+
+/// Opens the state file of a data directory beside the node that may run there: for commands that change what the node
+/// reads again each time. The directory is made if it is not there.
+///
+/// # Errors
+/// When the directory cannot be used, or the file is damaged, not for us, or of another version while a node has it.
+pub fn open_beside(directory: &Path) -> Result<Connection, StateError> {
+    // Kept while the file is opened: an earlier format changes only while no node reads it.
+    let lock = match DirectoryLock::take(directory) {
+        Ok(lock) => Some(lock),
+        Err(StateError::Locked { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    let path = directory.join(FILE_NAME);
+    directory::create_private(&path)?;
+    let mut connection = Connection::open(&path)?;
+    schema::check_owner(&connection, &path)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    schema::migrate(&mut connection)?;
+    drop(lock);
+    Ok(connection)
+}
+
+/// How many users the state of a data directory has, without changing anything.
+///
+/// # Errors
+/// When it cannot be read, or is of a version without users.
+pub fn users_in(directory: &Path) -> Result<u64, StateError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(directory.join(FILE_NAME), flags)?;
+    let count: i64 = connection.query_row("SELECT count(*) FROM users", [], |row| row.get(0))?;
+    Ok(count.cast_unsigned())
 }
 
 fn is_damage(error: &rusqlite::Error) -> bool {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, ffi};
 
-use super::{StateError, agents, superseded, switches, traces};
+use super::{StateError, agents, audit, passes, superseded, switches, traces, users};
 
 /// What makes the tables, in the order in which they came to be. The number of statements that a file has
 /// seen is its version (`user_version`), so statements are only ever added, at the end.
@@ -13,6 +13,9 @@ const STATEMENTS: &[&str] = &[
     switches::TABLE,
     agents::TABLES,
     superseded::TABLE,
+    users::TABLES,
+    passes::TABLE,
+    audit::TABLE,
 ];
 
 /// Marks the file as ours (`application_id`): "hcat".
