@@ -25,6 +25,7 @@ pub use tending::{
 };
 
 use crate::{
+    access::AccessStatus,
     pipeline::ledger::{Intake, Refused, Skipped},
     sink::SinkLedger,
     tracer::TracerStatus,
@@ -73,6 +74,9 @@ pub struct Status {
     /// The store, where there is one.
     #[serde(default)]
     pub store: Option<StoreStatus>,
+    /// Who got in, who did not, and what became of the audit log.
+    #[serde(default)]
+    pub access: AccessStatus,
 }
 
 /// Where things are kept that a restart must not forget.

@@ -15,6 +15,7 @@ use super::exit;
 use crate::{
     config::{Config, Fault, Faults, HepRoute, Trace},
     lua::EntryPoint,
+    state,
 };
 
 /// Says everything that is wrong with a configuration.
@@ -30,7 +31,7 @@ pub(crate) struct CheckArgs {
 
 /// Checks the file: 0 when it is good, 78 when it is not.
 pub(crate) fn run(arguments: &CheckArgs) -> ExitCode {
-    let checked = Config::load(&arguments.config);
+    let checked = Config::load(&arguments.config).and_then(with_users);
     match (&checked, arguments.json) {
         (Ok(config), true) => println!("{}", accepted(config)),
         (Err(faults), true) => println!("{}", refused(faults)),
@@ -41,6 +42,22 @@ pub(crate) fn run(arguments: &CheckArgs) -> ExitCode {
         Ok(_) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(exit::CONFIG),
     }
+}
+
+/// Finds that nobody could sign in where that would keep the node from starting. A directory that is not there yet, or
+/// that whoever checks may not read, says nothing.
+fn with_users(config: Config) -> Result<Config, Faults> {
+    let directory = config.data_dir().filter(|_| config.http.is_public());
+    let nobody = match directory {
+        Some(directory) => {
+            !directory.join(state::FILE_NAME).exists()
+                || state::users_in(&directory).is_ok_and(|users| users == 0)
+        }
+        None => false,
+    };
+    let faults = nobody.then(|| config.http.nobody()).into_iter();
+    Faults::check(faults.collect())?;
+    Ok(config)
 }
 
 fn data_dir(config: &Config) -> Option<String> {

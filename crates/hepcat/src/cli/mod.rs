@@ -20,6 +20,7 @@ mod send;
 mod store;
 mod tail;
 mod trace;
+mod user;
 mod words;
 
 use std::process::ExitCode;
@@ -80,6 +81,8 @@ enum Command {
     Tail(tail::TailArgs),
     /// Starts, stops and lists traces of a running node.
     Trace(trace::TraceArgs),
+    /// Adds, removes and lists users, their tokens, and the audit log.
+    User(user::UserArgs),
 }
 
 /// Reads the command line and does what it says.
@@ -115,6 +118,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Store(store) => wait_for(store::run(store)),
         Command::Tail(tail) => wait_for(tail::run(tail)),
         Command::Trace(trace) => wait_for(trace::run(trace)),
+        Command::User(user) => user::run(user),
     }
 }
 

@@ -93,21 +93,41 @@ pub fn write<'a>(
     clock: ClockBounds,
     to: &mut impl Write,
 ) -> io::Result<Report> {
-    write_part(messages, format, clock, None, to)
+    let shown = Shown {
+        clock,
+        contents: Contents::ALL,
+        left_out: None,
+    };
+    write_part(messages, format, &shown, to)
 }
 
-/// The same of messages that are not all that were asked for: the file says `left_out`, which is why. In the head of a
-/// pcapng file, in the first line of text, in the last object of JSON.
+/// What is shown of messages in a file.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// Which times are believed.
+    pub clock: ClockBounds,
+    /// The larger parts of each message, where a file is JSON.
+    pub contents: Contents,
+    /// Why these are not all messages that were asked for.
+    pub left_out: Option<&'a str>,
+}
+
+/// The same of messages that may not be all that were asked for: the file says why. In the head of a pcapng file, in
+/// the first line of text, in the last object of JSON.
 ///
 /// # Errors
 /// Those of the writer.
 pub fn write_part<'a>(
     messages: impl IntoIterator<Item = &'a StoredMessage>,
     format: Format,
-    clock: ClockBounds,
-    left_out: Option<&str>,
+    shown: &Shown<'_>,
     to: &mut impl Write,
 ) -> io::Result<Report> {
+    let Shown {
+        clock,
+        contents,
+        left_out,
+    } = *shown;
     let messages = in_order(messages, clock);
     let mut report = Report {
         messages: messages.len() as u64,
@@ -125,7 +145,7 @@ pub fn write_part<'a>(
         }
         Format::Json => {
             for timed in &messages {
-                json_line(&timed.message.json(clock, Contents::ALL), to)?;
+                json_line(&timed.message.json(clock, contents), to)?;
             }
             if let Some(why) = left_out {
                 json_line(&serde_json::json!({ "left_out": why }), to)?;

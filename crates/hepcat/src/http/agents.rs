@@ -13,6 +13,7 @@ use serde_json::json;
 use utoipa::IntoParams;
 
 use super::{
+    gate,
     openapi::{Ambiguous, BadRequest, NotFound, NotKept},
     problem::Problem,
     server::Shared,
@@ -109,15 +110,16 @@ pub(super) async fn show(State(shared): State<Shared>, Path(agent): Path<String>
     }
     let topology = shared.node.pipeline().topology();
     let kept = shared.node.pipeline().ledger().quarantined(address);
+    let masking = gate::viewer().masking;
     let quarantined: Vec<_> = kept
         .iter()
         .map(|arrival| {
             let listener = topology.listener_name(arrival);
             arrival_json(
-                arrival,
+                &masking.arrival(arrival),
                 listener,
                 topology.clock(),
-                Contents::ALL.digest(false),
+                masking.contents(Contents::ALL.digest(false)),
             )
         })
         .collect();

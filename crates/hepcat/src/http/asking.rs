@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use hepcat_store::{BadCursor, Cancel, Cursor, SearchError};
 use jiff::{Timestamp, Zoned};
 
-use super::{problem::Problem, server::Shared};
+use super::{gate, problem::Problem, server::Shared};
 use crate::{
     query::{Query, Scope},
     search::{Asked, Place, Searched},
@@ -67,6 +67,7 @@ pub(super) fn of_messages(q: &str, time: &Range<i64>) -> Result<Asked, Problem> 
     let query = Query::parse_at(Scope::Stored, q, &now)
         .map_err(|error| faulty("query not understood", error.to_string()))?;
     let asked = Asked::of_messages(&query).within(time);
+    gate::may_read_payloads(asked.reads_payload)?;
     Ok(asked.of_an_hour_where_payloads_are_read(now.timestamp().as_microsecond()))
 }
 
@@ -98,6 +99,9 @@ impl OfCalls {
             let messages = Asked::of_messages(&of_messages).within(&asked.time);
             messages.of_an_hour_where_payloads_are_read(now.timestamp().as_microsecond())
         });
+        gate::may_read_payloads(
+            (messages.as_ref()).is_some_and(|messages| messages.reads_payload),
+        )?;
         Ok(Self {
             query,
             asked,

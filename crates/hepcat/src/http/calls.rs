@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     asking::{self, OfCalls},
+    gate,
     openapi::{
         BadRequest, Call, CallPage, Ladder as LadderBody, MessageList, NotFound, SearchEnded,
         SearchTooLong,
@@ -144,9 +145,10 @@ pub(super) async fn messages(
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let clock = shared.node.pipeline().topology().clock();
+    let contents = gate::viewer().masking.contents(Contents::ALL.digest(false));
     let answer = of_whole(&shared, name, move |_, page| {
         let messages = page.messages.iter();
-        let messages = messages.map(|one| one.json(clock, Contents::ALL.digest(false)));
+        let messages = messages.map(|one| one.json(clock, contents));
         json!({
             "messages": messages.collect::<Vec<_>>(),
             "left_out": page.left_out(),
@@ -302,7 +304,7 @@ fn left_out(page: &MessagePage) -> Option<[(HeaderName, String); 1]> {
     Some([(LEFT_OUT, page.left_out()?)])
 }
 
-/// A call and everything that belongs to it.
+/// A call and everything that belongs to it, as far as whoever asks gets to see it.
 pub(super) async fn whole(
     shared: &Shared,
     name: String,
@@ -319,17 +321,19 @@ pub(super) async fn of_whole<T: Send + 'static>(
     let asked = name.clone();
     let cancel = Cancel::default();
     let of_messages = cancel.clone();
+    let masking = gate::viewer().masking;
     let found = asking::ask(shared, cancel, move |sink| {
         let Some(call) = search::call(sink, &asked)? else {
             return Ok(None);
         };
-        let messages = search::messages_of(sink.store(), &call, of_messages)?;
+        let mut messages = search::messages_of(sink.store(), &call, of_messages)?;
+        masking.hide_in(&mut messages);
         Ok(Some(make(call, messages)))
     });
     found.await?.ok_or_else(|| no_call(&name))
 }
 
-fn no_call(name: &str) -> Problem {
+pub(super) fn no_call(name: &str) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "/problems/no-call",

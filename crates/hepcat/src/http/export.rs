@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
 use super::{
-    asking, calls,
+    asking, calls, gate,
     openapi::{BadRequest, NotFound, SearchEnded, SearchTooLong},
     problem::Problem,
     server::Shared,
@@ -25,6 +25,7 @@ use super::{
 use crate::{
     agents::ClockBounds,
     export::{self, Format},
+    render::Contents,
     search::{self, MessagePage, MessageSearch, Searched},
 };
 
@@ -137,8 +138,11 @@ async fn find(shared: &Shared, parameters: &MessagesParameters) -> Result<Respon
         .clamp(1, LARGEST_FILE);
     search.after = asking::cursor(parameters.cursor.as_deref())?;
     let cancel = search.cancel.clone();
+    let masking = gate::viewer().masking;
     let page = asking::ask(shared, cancel, move |sink| {
-        search::messages(sink.store(), &search)
+        let mut page = search::messages(sink.store(), &search)?;
+        masking.hide_in(&mut page);
+        Ok(page)
     });
     let page = page.await?;
     let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
@@ -179,7 +183,8 @@ fn answer(
     let since = since.and_then(|searched| searched.from);
     headers.extend(since.map(|since| (SEARCHED_FROM, since.to_string())));
     let clock = shared.node.pipeline().topology().clock();
-    let body = Body::from_stream(written(page, format, clock, shared.stop.clone()));
+    let contents = gate::viewer().masking.contents(Contents::ALL);
+    let body = Body::from_stream(written(page, format, clock, contents, shared.stop.clone()));
     let mut response = body.into_response();
     for (name, value) in headers {
         // All of it is ASCII, or it would not be said.
@@ -203,13 +208,19 @@ fn written(
     page: MessagePage,
     format: Format,
     clock: ClockBounds,
+    contents: Contents,
     stop: CancellationToken,
 ) -> impl Stream<Item = io::Result<Bytes>> {
     let (to, parts) = mpsc::channel(WAITING);
     let writer = tokio::task::spawn_blocking(move || {
         let mut to = BufWriter::with_capacity(PART, Parts(to));
         let left_out = page.left_out();
-        export::write_part(&page.messages, format, clock, left_out.as_deref(), &mut to)?;
+        let shown = export::Shown {
+            clock,
+            contents,
+            left_out: left_out.as_deref(),
+        };
+        export::write_part(&page.messages, format, &shown, &mut to)?;
         to.flush()
     });
     let writing = Writing {

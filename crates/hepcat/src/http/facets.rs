@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     asking::{self, OfCalls},
+    gate,
     openapi::{BadRequest, Facets, SearchEnded, SearchTooLong},
     problem::Problem,
     server::Shared,
@@ -72,6 +73,7 @@ pub(super) async fn show(
     Parameters(parameters): Parameters<FacetParameters>,
 ) -> Result<Response, Problem> {
     let field = field(&parameters.field)?;
+    gate::may_read_payloads(matches!(field, Field::Payload | Field::Header(_)))?;
     let mut search = FacetSearch::new(of(&parameters, &field)?, field);
     search.limit = parameters.limit.unwrap_or(search.limit).clamp(1, MOST);
     let cancel = search.cancel.clone();

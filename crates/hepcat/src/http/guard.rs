@@ -12,37 +12,35 @@ use axum::{
 use super::problem::Problem;
 use crate::config::Secret;
 
-/// Lets a request through whose `Host` is a loopback address or `localhost`.
-pub(super) async fn loopback_host(request: Request, next: Next) -> Response {
-    if names_loopback(request.headers()) {
-        return next.run(request).await;
-    }
+/// What is said to whoever names another host.
+pub(super) fn other_host() -> Problem {
     Problem::new(
         StatusCode::FORBIDDEN,
         "/problems/host",
         "host not served",
-        "the Host header must be localhost or a loopback address",
+        "the Host header must be localhost or a loopback address while there are no users",
     )
-    .into_response()
 }
 
-/// Lets a request through that changes nothing, or that no page of another origin sent: browsers name the origin of
-/// every request that is not a simple reading, and send some of them without asking first.
-pub(super) async fn same_origin(request: Request, next: Next) -> Response {
-    if request.method().is_safe() || comes_from_here(request.headers()) {
-        return next.run(request).await;
-    }
+/// What is said to a page of another origin.
+pub(super) fn other_origin() -> Problem {
     Problem::new(
         StatusCode::FORBIDDEN,
         "/problems/origin",
         "page of another origin",
         "what a page elsewhere asks for is not done",
     )
-    .into_response()
 }
 
-/// Whether there is no origin, as of a program, or it is the host that is asked.
-fn comes_from_here(headers: &HeaderMap) -> bool {
+/// Whether no page of another origin sent this: browsers name the origin of every request that is not a simple reading,
+/// and send some of them without asking first.
+///
+/// Newer ones say in `Sec-Fetch-Site` whose page it is (Fetch Metadata, W3C), which holds whatever a proxy makes of
+/// `Host`. Where neither is said, a program asks.
+pub(super) fn comes_from_here(headers: &HeaderMap) -> bool {
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return matches!(site.as_bytes(), b"same-origin" | b"none");
+    }
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;
     };
@@ -57,7 +55,8 @@ fn comes_from_here(headers: &HeaderMap) -> bool {
     authority.is_some() && authority == host
 }
 
-fn names_loopback(headers: &HeaderMap) -> bool {
+/// Whether `Host` is a loopback address or `localhost`.
+pub(super) fn names_loopback(headers: &HeaderMap) -> bool {
     let Some(authority) = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok())
@@ -116,6 +115,19 @@ mod tests {
             "http://127.0.0.1:9080.evil.example",
         ] {
             assert!(!from(Some(other)), "{other}");
+        }
+        for (site, is_ours) in [
+            ("same-origin", true),
+            ("none", true),
+            ("same-site", false),
+            ("cross-site", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "127.0.0.1:9080".parse().unwrap());
+            headers.insert(header::ORIGIN, "https://hepcat.example".parse().unwrap());
+            headers.insert("sec-fetch-site", site.parse().unwrap());
+            assert_eq!(comes_from_here(&headers), is_ours, "{site}");
         }
     }
 

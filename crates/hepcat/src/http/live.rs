@@ -20,14 +20,17 @@ use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use super::{
+    gate,
     openapi::{BadRequest, Unavailable},
     problem::Problem,
     server::Shared,
 };
 use crate::{
+    access::{Masking, mask_json},
     pipeline::Topology,
     query::Query,
     render::{Contents, arrival_json},
+    search::Asked,
     sink::tail::{Seen, Watch, Watched},
 };
 
@@ -67,6 +70,9 @@ pub(super) async fn live(
             .into_response();
         }
     };
+    if let Err(problem) = gate::may_read_payloads(Asked::of_messages(&query).reads_payload) {
+        return problem.into_response();
+    }
     let watch = match shared.node.pipeline().tail().watch(query) {
         Ok(watch) => watch,
         Err(error) => {
@@ -80,17 +86,26 @@ pub(super) async fn live(
         }
     };
     let stop = shared.stop.clone();
-    let events = stream::unfold((watch, shared), |(watch, shared)| async move {
-        let event = next_event(&watch, &shared).await?;
+    let viewer = gate::viewer();
+    let masking = viewer.masking;
+    let revoked = gate::until_revoked(shared.clone(), viewer);
+    let events = stream::unfold((watch, shared), move |(watch, shared)| async move {
+        let event = next_event(&watch, &shared, masking).await?;
         Some((Ok::<_, Infallible>(event), (watch, shared)))
     });
-    let events = futures_util::StreamExt::take_until(events, stop.cancelled_owned());
+    let over = async move {
+        tokio::select! {
+            () = stop.cancelled_owned() => {}
+            () = revoked => {}
+        }
+    };
+    let events = futures_util::StreamExt::take_until(events, Box::pin(over));
     Sse::new(events)
         .keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
         .into_response()
 }
 
-async fn next_event(watch: &Watch, shared: &Shared) -> Option<Event> {
+async fn next_event(watch: &Watch, shared: &Shared, masking: Masking) -> Option<Event> {
     let event = match watch.next().await {
         Seen::Missed(missed) => Event::default()
             .event("missed")
@@ -99,24 +114,26 @@ async fn next_event(watch: &Watch, shared: &Shared) -> Option<Event> {
             let topology = shared.node.pipeline().topology();
             Event::default()
                 .event("message")
-                .json_data(message_json(&watched, &topology))
+                .json_data(message_json(&watched, &topology, masking))
         }
     };
     event.ok()
 }
 
-fn message_json(watched: &Watched, topology: &Topology) -> Value {
+fn message_json(watched: &Watched, topology: &Topology, masking: Masking) -> Value {
     let listener = topology.listener_name(&watched.arrival);
     let mut json = arrival_json(
-        &watched.arrival,
+        &masking.arrival(&watched.arrival),
         listener,
         topology.clock(),
-        Contents::ALL.digest(false),
+        masking.contents(Contents::ALL.digest(false)),
     );
     if let (Some(labels), Arrival::Message(envelope), Value::Object(object)) =
         (&watched.labels, &watched.arrival, &mut json)
     {
-        object.insert("labels".to_owned(), labels.to_json(envelope));
+        let mut labels = labels.to_json(envelope);
+        mask_json(masking, &mut labels);
+        object.insert("labels".to_owned(), labels);
     }
     json
 }

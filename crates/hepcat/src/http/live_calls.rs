@@ -20,11 +20,13 @@ use utoipa::IntoParams;
 
 use super::{
     asking::{OfCalls, faulty},
+    gate,
     openapi::{BadRequest, NoStore, Unavailable},
     problem::Problem,
     server::Shared,
 };
 use crate::{
+    access::{Masking, mask_json},
     call::{CallRecord, Kind},
     query::Query,
     sink::store::{CallWatch, Changed},
@@ -47,6 +49,7 @@ pub(super) struct LiveParameters {
 struct Watching {
     watch: CallWatch,
     shared: Shared,
+    masking: Masking,
     query: Query,
     all: bool,
     /// Told next, before anything else.
@@ -94,9 +97,13 @@ pub(super) async fn live(
         )
     })?;
     let stop = shared.stop.clone();
+    let viewer = gate::viewer();
+    let masking = viewer.masking;
+    let revoked = gate::until_revoked(shared.clone(), viewer);
     let watching = Watching {
         watch,
         shared,
+        masking,
         query: asked.query,
         all: parameters.all,
         missed: 0,
@@ -105,7 +112,13 @@ pub(super) async fn live(
         let event = watching.next().await?;
         Some((Ok::<_, Infallible>(event), watching))
     });
-    let events = futures_util::StreamExt::take_until(events, stop.cancelled_owned());
+    let over = async move {
+        tokio::select! {
+            () = stop.cancelled_owned() => {}
+            () = revoked => {}
+        }
+    };
+    let events = futures_util::StreamExt::take_until(events, Box::pin(over));
     Ok(Sse::new(events)
         .keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
         .into_response())
@@ -124,7 +137,9 @@ impl Watching {
             self.missed = changed.missed;
             let (calls, gone) = self.sorted_out(changed);
             if !calls.is_empty() || !gone.is_empty() {
-                return event("calls", &json!({ "calls": calls, "gone": gone }));
+                let mut changes = json!({ "calls": calls, "gone": gone });
+                mask_json(self.masking, &mut changes);
+                return event("calls", &changes);
             }
         }
     }

@@ -13,7 +13,7 @@ use serde_json::json;
 use utoipa::IntoParams;
 
 use super::{
-    asking,
+    asking, gate,
     openapi::{BadRequest, Message, MessagePage, NotFound, SearchEnded, SearchTooLong},
     problem::Problem,
     server::Shared,
@@ -77,9 +77,12 @@ pub(super) async fn list(
     } else {
         Contents::ALL.digest(false)
     };
+    let masking = gate::viewer().masking;
+    let contents = masking.contents(contents);
     let cancel = search.cancel.clone();
     let answer = asking::ask(&shared, cancel, move |sink| {
-        let page = search::messages(sink.store(), &search)?;
+        let mut page = search::messages(sink.store(), &search)?;
+        masking.hide_in(&mut page);
         let messages = page.messages.iter();
         Ok(json!({
             "messages": messages.map(|one| one.json(clock, contents)).collect::<Vec<_>>(),
@@ -108,7 +111,10 @@ pub(super) async fn list(
 pub(super) async fn show(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
     let clock = shared.node.pipeline().topology().clock();
     match one(&shared, &id).await {
-        Ok(message) => Json(message.json(clock, Contents::ALL)).into_response(),
+        Ok(message) => {
+            let contents = gate::viewer().masking.contents(Contents::ALL);
+            Json(message.json(clock, contents)).into_response()
+        }
         Err(problem) => problem.into_response(),
     }
 }
@@ -136,6 +142,7 @@ pub(super) async fn frame(State(shared): State<Shared>, Path(id): Path<String>) 
     }
 }
 
+/// A message, as far as whoever asks gets to see it.
 async fn one(shared: &Shared, id: &str) -> Result<StoredMessage, Problem> {
     let number = id
         .parse()
@@ -143,12 +150,16 @@ async fn one(shared: &Shared, id: &str) -> Result<StoredMessage, Problem> {
     let found = asking::ask(shared, hepcat_store::Cancel::default(), move |sink| {
         search::message(sink.store(), RowId::from_number(number))
     });
-    found.await?.ok_or_else(|| {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "/problems/no-message",
-            "no such message",
-            format!("nothing is kept under {id}: retention may have removed it"),
-        )
-    })
+    if let Some(mut message) = found.await?
+        && gate::is_of_only_call(shared, &message).await?
+    {
+        gate::viewer().masking.hide(&mut message);
+        return Ok(message);
+    }
+    Err(Problem::new(
+        StatusCode::NOT_FOUND,
+        "/problems/no-message",
+        "no such message",
+        format!("nothing is kept under {id}: retention may have removed it"),
+    ))
 }

@@ -1,20 +1,23 @@
 //! The node over HTTP: metrics, health, live messages and what `hepcat doctor` asks.
 //!
-//! Everything is served on loopback only, and only to requests whose `Host` names loopback, so that a
-//! page elsewhere cannot reach it through a name that it controls. Metrics may also be served beyond
-//! loopback, with a token.
+//! Without users everything is served on loopback only, and only to requests whose `Host` names loopback, so that a
+//! page elsewhere cannot reach it through a name that it controls. With users, `gate` asks who one is before anything
+//! else. Metrics may also be served beyond loopback, with a token.
 
 #![expect(
     unused_qualifications,
     reason = "what utoipa makes of descriptions says whole paths"
 )]
 
+mod accept;
 mod agents;
 mod asking;
+mod audit;
 mod calls;
 mod explanation;
 mod export;
 mod facets;
+mod gate;
 mod guard;
 mod health;
 mod histogram;
@@ -30,6 +33,8 @@ mod quality;
 mod registrations;
 mod routes;
 mod server;
+mod session;
+mod sharing;
 mod status;
 mod store;
 mod traces;

@@ -8,13 +8,14 @@ use utoipa::{
     IntoResponses, Modify, OpenApi, PartialSchema, ToSchema,
     openapi::{
         self, ContentBuilder, ObjectBuilder, PathItem, Ref, RefOr, Response, ResponseBuilder,
-        Schema, path::Operation, schema::AdditionalProperties,
+        Schema, extensions::ExtensionsBuilder, path::Operation, schema::AdditionalProperties,
     },
 };
 
 use super::{
-    agents, calls, explanation, export, facets, histogram, links, live, live_calls, messages,
-    overview, problem::Problem, quality, registrations, status, store, traces,
+    agents, audit, calls, explanation, export, facets, histogram, links, live, live_calls,
+    messages, overview, problem::Problem, quality, registrations, session, sharing, status, store,
+    traces,
 };
 
 #[derive(OpenApi)]
@@ -22,11 +23,19 @@ use super::{
     info(
         title = "hepcat",
         version = "1",
-        description = "What a hepcat node shows and does. Served on loopback only. Everything that goes wrong is \
-                       answered as application/problem+json.",
+        description = "What a hepcat node shows and does. Where the node has users, each operation says under \
+                       `x-needs` what right it takes (docs/access.md): sign in, or show a token. Everything that goes \
+                       wrong is answered as application/problem+json.",
     ),
     paths(
         document,
+        session::show,
+        session::begin,
+        session::end,
+        audit::list,
+        sharing::share,
+        sharing::list,
+        sharing::revoke,
         status::status,
         status::destinations,
         status::ledger,
@@ -94,6 +103,7 @@ struct Everywhere;
 
 impl Modify for Everywhere {
     fn modify(&self, document: &mut openapi::OpenApi) {
+        let served = super::endpoints();
         for (path, item) in &mut document.paths.paths {
             let words: Vec<&str> = path
                 .trim_start_matches("/api/v1/")
@@ -105,6 +115,13 @@ impl Modify for Everywhere {
                 operation.tags = words.first().map(|subject| vec![(*subject).to_owned()]);
                 let responses = &mut operation.responses.responses;
                 responses.extend(Forbidden::responses());
+                responses.extend(Unauthorized::responses());
+                let needs = (served.iter())
+                    .find(|endpoint| endpoint.path == path && endpoint.method == method)
+                    .and_then(|endpoint| endpoint.needs);
+                let needs = Value::from(needs.map(|right| right.name()));
+                let needs = ExtensionsBuilder::new().add("x-needs", needs).build();
+                operation.extensions = Some(needs);
             }
         }
         let components = document.components.get_or_insert_default();
@@ -145,7 +162,9 @@ macro_rules! problems {
 
 problems! {
     BadRequest: "400" "What is asked for is not understood; `detail` says what and where";
-    Forbidden: "403" "The Host is not loopback, or a page of another origin asks";
+    Unauthorized: "401" "Sign in first, or what was shown is not good";
+    Forbidden: "403" "Not allowed: the right is missing, a page of another origin asks, or the Host is not loopback where there are no users";
+    TooOften: "429" "Too many attempts: `Retry-After` says when to try again";
     NotFound: "404" "There is no such thing";
     SearchTooLong: "408" "The search took longer than it may";
     Ambiguous: "409" "Several agents have that name: say the address";

@@ -3,11 +3,13 @@
 use axum::{
     Router,
     handler::Handler,
+    middleware,
     routing::{self, MethodRouter},
 };
 use tower_http::timeout::TimeoutLayer;
 
-use super::server::Shared;
+use super::{gate, server::Shared};
+use crate::access::Right;
 
 /// One method of one path that is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,46 +19,85 @@ pub struct Endpoint {
     pub path: &'static str,
     /// The method in lower case.
     pub method: &'static str,
+    /// What whoever asks must have; `None` where everybody may ask.
+    pub needs: Option<Right>,
 }
 
 /// What answers on one path, by method.
-pub(super) struct Methods {
+#[derive(Default)]
+pub(super) struct Methods(Vec<Method>);
+
+struct Method {
+    name: &'static str,
+    needs: Option<Right>,
     router: MethodRouter<Shared>,
-    names: Vec<&'static str>,
+}
+
+/// One method more, of which nobody has said yet who may ask.
+pub(super) struct Undeclared {
+    before: Methods,
+    name: &'static str,
+    router: MethodRouter<Shared>,
 }
 
 /// Answers GET.
-pub(super) fn get<H: Handler<T, Shared>, T: 'static>(handler: H) -> Methods {
-    Methods {
-        router: routing::get(handler),
-        names: vec!["get"],
-    }
+pub(super) fn get<H: Handler<T, Shared>, T: 'static>(handler: H) -> Undeclared {
+    Methods::default().with("get", routing::get(handler))
 }
 
 /// Answers POST.
-pub(super) fn post<H: Handler<T, Shared>, T: 'static>(handler: H) -> Methods {
-    Methods {
-        router: routing::post(handler),
-        names: vec!["post"],
-    }
+pub(super) fn post<H: Handler<T, Shared>, T: 'static>(handler: H) -> Undeclared {
+    Methods::default().with("post", routing::post(handler))
 }
 
 /// Answers DELETE.
-pub(super) fn delete<H: Handler<T, Shared>, T: 'static>(handler: H) -> Methods {
-    Methods {
-        router: routing::delete(handler),
-        names: vec!["delete"],
+pub(super) fn delete<H: Handler<T, Shared>, T: 'static>(handler: H) -> Undeclared {
+    Methods::default().with("delete", routing::delete(handler))
+}
+
+impl Undeclared {
+    /// Only to who has this right.
+    pub(super) fn needs(self, right: Right) -> Methods {
+        self.declared(Some(right))
+    }
+
+    /// To everybody, also to who has not signed in.
+    pub(super) fn open_to_all(self) -> Methods {
+        self.declared(None)
+    }
+
+    fn declared(self, needs: Option<Right>) -> Methods {
+        let Self {
+            mut before,
+            name,
+            router,
+        } = self;
+        before.0.push(Method {
+            name,
+            needs,
+            router,
+        });
+        before
     }
 }
 
 impl Methods {
-    /// Answers POST as well.
-    pub(super) fn post<H: Handler<T, Shared>, T: 'static>(mut self, handler: H) -> Self {
-        self.names.push("post");
-        Self {
-            router: self.router.post(handler),
-            ..self
+    fn with(self, name: &'static str, router: MethodRouter<Shared>) -> Undeclared {
+        Undeclared {
+            before: self,
+            name,
+            router,
         }
+    }
+
+    /// Answers POST as well.
+    pub(super) fn post<H: Handler<T, Shared>, T: 'static>(self, handler: H) -> Undeclared {
+        self.with("post", routing::post(handler))
+    }
+
+    /// Answers DELETE as well.
+    pub(super) fn delete<H: Handler<T, Shared>, T: 'static>(self, handler: H) -> Undeclared {
+        self.with("delete", routing::delete(handler))
     }
 }
 
@@ -74,12 +115,24 @@ impl Routes {
     }
 
     /// The same with one path more.
-    pub(super) fn route(mut self, path: &'static str, methods: Methods) -> Self {
-        let endpoints = methods.names.iter();
-        self.served
-            .extend(endpoints.map(|method| Endpoint { path, method }));
+    pub(super) fn route(mut self, path: &'static str, Methods(methods): Methods) -> Self {
+        let mut all = MethodRouter::new();
+        for Method {
+            name,
+            needs,
+            router,
+        } in methods
+        {
+            let endpoint = Endpoint {
+                path,
+                method: name,
+                needs,
+            };
+            self.served.push(endpoint);
+            all = all.merge(router.layer(middleware::from_fn_with_state(endpoint, gate::allow)));
+        }
         Self {
-            router: self.router.route(path, methods.router),
+            router: self.router.route(path, all),
             ..self
         }
     }

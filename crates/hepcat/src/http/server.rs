@@ -7,43 +7,63 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, middleware};
+use axum::{Extension, Router, middleware};
+use hepcat_net::tls::TlsError;
+use rustls::ServerConfig;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::timeout::TimeoutLayer;
 
 use super::{
-    agents, calls, explanation, export, facets, guard, health, histogram, links, live, live_calls,
-    messages, openapi, overview, page, quality, registrations,
+    accept::accept,
+    agents, audit, calls, explanation, export, facets, gate, guard, health, histogram, links, live,
+    live_calls, messages, openapi, overview, page, quality, registrations,
     routes::{Endpoint, Routes, delete, get, post},
-    status, store, traces,
+    session, sharing, status, store, traces,
 };
 use crate::{
+    access::Right,
     config::{self, Secret},
     metrics,
-    node::Node,
+    node::{Node, server_tls},
 };
 
 /// What handlers share.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) node: Arc<Node>,
+    /// How it is served.
+    pub(crate) spec: Arc<config::Http>,
     pub(crate) stop: CancellationToken,
 }
 
-/// An address that could not be bound.
+/// What keeps HTTP from being served.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen for HTTP on {address}")]
-pub struct HttpBindError {
-    /// The address.
-    pub address: SocketAddr,
-    #[source]
-    source: io::Error,
+#[non_exhaustive]
+pub enum HttpBindError {
+    /// An address that could not be bound.
+    #[error("cannot listen for HTTP on {address}")]
+    Address {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Certificates that cannot be used.
+    #[error("cannot serve HTTP over TLS")]
+    Tls {
+        /// What is wrong with them.
+        #[from]
+        source: TlsError,
+    },
 }
 
 /// Sockets that are bound and not yet served.
 #[derive(Debug)]
 pub struct HttpServer {
     page: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    spec: config::Http,
     metrics: Option<(TcpListener, Secret)>,
 }
 
@@ -79,22 +99,30 @@ impl HttpServer {
     /// Binds what `spec` asks for, or goes on with the sockets that `held` has.
     ///
     /// # Errors
-    /// The first address that is taken or not ours.
+    /// The first address that is taken or not ours; certificates that cannot be used.
     pub fn bind(spec: &config::Http, held: Option<&HttpSockets>) -> Result<Self, HttpBindError> {
+        // Over TLS nothing is resumed, as listeners have it: connections of a browser live long enough.
+        let tls = spec.tls.as_ref().map(server_tls);
+        let tls = tls.map(|tls| tls.load()).transpose()?;
         let listen = |address: SocketAddr| {
             let bound = match held.and_then(|held| held.at(address)) {
                 Some(socket) => socket.try_clone(),
                 None => TcpListener::bind(address),
             };
             let bound = bound.and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
-            bound.map_err(|source| HttpBindError { address, source })
+            bound.map_err(|source| HttpBindError::Address { address, source })
         };
         let page = listen(*spec.listen)?;
         let metrics = match &spec.metrics {
             Some(metrics) => Some((listen(*metrics.listen)?, metrics.token.clone())),
             None => None,
         };
-        Ok(Self { page, metrics })
+        Ok(Self {
+            page,
+            tls,
+            spec: spec.clone(),
+            metrics,
+        })
     }
 
     /// The sockets, for the next reload and for whoever asks where they are bound.
@@ -125,18 +153,25 @@ impl HttpServer {
     ) -> io::Result<()> {
         let shared = Shared {
             node: Arc::clone(node),
+            spec: Arc::new(self.spec),
             stop: stop.clone(),
         };
-        spawn(self.page, page_routes(shared.clone()), tasks, stop.clone())?;
+        let serve = |listener: TcpListener, tls, routes| -> io::Result<()> {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let counters = Arc::clone(node.access().counters());
+            let accepting = accept(listener, tls, routes, counters, tasks.clone(), stop.clone());
+            tasks.spawn(accepting);
+            Ok(())
+        };
+        serve(self.page, self.tls, page_routes(shared.clone()))?;
         if let Some((listener, token)) = self.metrics {
-            let routes = metrics_routes(shared, token);
-            spawn(listener, routes, tasks, stop.clone())?;
+            serve(listener, None, metrics_routes(shared, token))?;
         }
         Ok(())
     }
 }
 
-/// Everything that is served on loopback.
+/// Everything that is served, and what each asks for.
 #[must_use]
 pub fn endpoints() -> Vec<Endpoint> {
     routes().endpoints()
@@ -145,65 +180,165 @@ pub fn endpoints() -> Vec<Endpoint> {
 fn page_routes(shared: Shared) -> Router {
     routes()
         .into_router()
-        .layer(middleware::from_fn(guard::same_origin))
-        .layer(middleware::from_fn(guard::loopback_host))
+        .layer(middleware::from_fn_with_state(
+            shared.clone(),
+            gate::identify,
+        ))
+        .layer(Extension(shared.clone()))
         .with_state(shared)
 }
 
 fn routes() -> Routes {
     // A live stream has no end; everything else has a limit.
     let bounded = Routes::new()
-        .route("/", get(page::index))
-        .route("/assets/{name}", get(page::asset))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(metrics::scrape))
-        .route("/api/v1/openapi.json", get(openapi::document))
-        .route("/api/v1/status", get(status::status))
-        .route("/api/v1/destinations", get(status::destinations))
-        .route("/api/v1/ledger", get(status::ledger))
-        .route("/api/v1/retention", get(store::retention))
-        .route("/api/v1/agents", get(agents::list))
-        .route("/api/v1/agents/{agent}", get(agents::show))
-        .route("/api/v1/agents/{agent}/accept", post(agents::accept))
-        .route("/api/v1/agents/{agent}/refuse", post(agents::refuse))
-        .route("/api/v1/agents/{agent}/forget", post(agents::forget))
-        .route("/api/v1/traces", get(traces::list).post(traces::start))
-        .route("/api/v1/traces/{id}", delete(traces::stop))
+        .route("/", get(page::index).open_to_all())
+        .route("/assets/{name}", get(page::asset).open_to_all())
+        .route("/healthz", get(health::healthz).open_to_all())
+        .route("/readyz", get(health::readyz).open_to_all())
+        .route("/metrics", get(metrics::scrape).needs(Right::Metrics))
+        .route(
+            "/api/v1/session",
+            get(session::show)
+                .open_to_all()
+                .post(session::begin)
+                .open_to_all()
+                .delete(session::end)
+                .open_to_all(),
+        )
+        .route("/api/v1/audit", get(audit::list).needs(Right::Administer))
+        .route("/api/v1/links", get(sharing::list).needs(Right::Operate))
+        .route(
+            "/api/v1/links/{id}",
+            delete(sharing::revoke).needs(Right::Operate),
+        )
+        .route(
+            "/api/v1/openapi.json",
+            get(openapi::document).needs(Right::See),
+        )
+        .route("/api/v1/status", get(status::status).needs(Right::See))
+        .route(
+            "/api/v1/destinations",
+            get(status::destinations).needs(Right::See),
+        )
+        .route("/api/v1/ledger", get(status::ledger).needs(Right::See))
+        .route("/api/v1/retention", get(store::retention).needs(Right::See))
+        .route("/api/v1/agents", get(agents::list).needs(Right::See))
+        .route(
+            "/api/v1/agents/{agent}",
+            get(agents::show).needs(Right::See),
+        )
+        .route(
+            "/api/v1/agents/{agent}/accept",
+            post(agents::accept).needs(Right::Operate),
+        )
+        .route(
+            "/api/v1/agents/{agent}/refuse",
+            post(agents::refuse).needs(Right::Operate),
+        )
+        .route(
+            "/api/v1/agents/{agent}/forget",
+            post(agents::forget).needs(Right::Operate),
+        )
+        .route(
+            "/api/v1/traces",
+            get(traces::list)
+                .needs(Right::See)
+                .post(traces::start)
+                .needs(Right::Operate),
+        )
+        .route(
+            "/api/v1/traces/{id}",
+            delete(traces::stop).needs(Right::Operate),
+        )
         .route(
             "/api/v1/capture",
-            get(traces::capture).post(traces::switch_capture),
+            get(traces::capture)
+                .needs(Right::See)
+                .post(traces::switch_capture)
+                .needs(Right::Operate),
         )
-        .route("/api/v1/store", get(store::stats))
+        .route("/api/v1/store", get(store::stats).needs(Right::See))
         .route(
             "/api/v1/store/retention",
-            get(store::plan).post(store::remove),
+            get(store::plan)
+                .needs(Right::See)
+                .post(store::remove)
+                .needs(Right::Administer),
         )
         .layer(request_limit());
     // Searches have a limit of their own, and checks and compaction take as long as there is something to read.
     Routes::new()
-        .route("/api/v1/live", get(live::live))
-        .route("/api/v1/store/check", post(store::check))
-        .route("/api/v1/store/compact", post(store::compact))
-        .route("/api/v1/messages", get(messages::list))
-        .route("/api/v1/messages/export", get(export::messages))
-        .route("/api/v1/messages/{id}", get(messages::show))
-        .route("/api/v1/messages/{id}/frame", get(messages::frame))
-        .route("/api/v1/registrations", get(registrations::list))
-        .route("/api/v1/calls", get(calls::list))
-        .route("/api/v1/calls/{call}", get(calls::show))
-        .route("/api/v1/calls/{call}/link", post(links::link))
-        .route("/api/v1/calls/{call}/unlink", post(links::unlink))
-        .route("/api/v1/calls/{call}/messages", get(calls::messages))
-        .route("/api/v1/calls/{call}/ladder", get(calls::ladder))
-        .route("/api/v1/calls/{call}/flow", get(calls::flow))
-        .route("/api/v1/calls/{call}/explanation", get(explanation::show))
-        .route("/api/v1/calls/{call}/quality", get(quality::show))
-        .route("/api/v1/calls/live", get(live_calls::live))
-        .route("/api/v1/overview", get(overview::show))
-        .route("/api/v1/calls/{call}/export", get(export::call))
-        .route("/api/v1/histogram", get(histogram::show))
-        .route("/api/v1/facets", get(facets::show))
+        .route("/api/v1/live", get(live::live).needs(Right::See))
+        .route(
+            "/api/v1/store/check",
+            post(store::check).needs(Right::Administer),
+        )
+        .route(
+            "/api/v1/store/compact",
+            post(store::compact).needs(Right::Administer),
+        )
+        .route("/api/v1/messages", get(messages::list).needs(Right::See))
+        .route(
+            "/api/v1/messages/export",
+            get(export::messages).needs(Right::Payload),
+        )
+        .route(
+            "/api/v1/messages/{id}",
+            get(messages::show).needs(Right::See),
+        )
+        .route(
+            "/api/v1/messages/{id}/frame",
+            get(messages::frame).needs(Right::Payload),
+        )
+        .route(
+            "/api/v1/registrations",
+            get(registrations::list).needs(Right::See),
+        )
+        .route("/api/v1/calls", get(calls::list).needs(Right::See))
+        .route("/api/v1/calls/{call}", get(calls::show).needs(Right::See))
+        .route(
+            "/api/v1/calls/{call}/link",
+            post(links::link).needs(Right::Operate),
+        )
+        .route(
+            "/api/v1/calls/{call}/unlink",
+            post(links::unlink).needs(Right::Operate),
+        )
+        .route(
+            "/api/v1/calls/{call}/share",
+            post(sharing::share).needs(Right::Operate),
+        )
+        .route(
+            "/api/v1/calls/{call}/explanation",
+            get(explanation::show).needs(Right::See),
+        )
+        .route(
+            "/api/v1/calls/{call}/quality",
+            get(quality::show).needs(Right::See),
+        )
+        .route(
+            "/api/v1/calls/live",
+            get(live_calls::live).needs(Right::See),
+        )
+        .route("/api/v1/overview", get(overview::show).needs(Right::See))
+        .route(
+            "/api/v1/calls/{call}/messages",
+            get(calls::messages).needs(Right::See),
+        )
+        .route(
+            "/api/v1/calls/{call}/ladder",
+            get(calls::ladder).needs(Right::See),
+        )
+        .route(
+            "/api/v1/calls/{call}/flow",
+            get(calls::flow).needs(Right::See),
+        )
+        .route(
+            "/api/v1/calls/{call}/export",
+            get(export::call).needs(Right::Payload),
+        )
+        .route("/api/v1/histogram", get(histogram::show).needs(Right::See))
+        .route("/api/v1/facets", get(facets::show).needs(Right::See))
         .merge(bounded)
 }
 
@@ -220,22 +355,4 @@ fn request_limit() -> TimeoutLayer {
         axum::http::StatusCode::REQUEST_TIMEOUT,
         Duration::from_secs(10),
     )
-}
-
-fn spawn(
-    listener: TcpListener,
-    routes: Router,
-    tasks: &TaskTracker,
-    stop: CancellationToken,
-) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    tasks.spawn(async move {
-        let served = axum::serve(listener, routes)
-            .with_graceful_shutdown(stop.cancelled_owned())
-            .await;
-        if let Err(error) = served {
-            tracing::error!(%error, "http server ended");
-        }
-    });
-    Ok(())
 }

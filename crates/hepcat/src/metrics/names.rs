@@ -79,6 +79,14 @@ metrics! {
 
     CAPTURE_ON = gauge("hepcat_capture_on", &[], "1 while frames are taken in, 0 while each is skipped");
 
+    SIGN_INS = counter("hepcat_sign_ins_total", &["outcome"], "Attempts to sign in: signed_in, failed, limited");
+    HTTP_REFUSED = counter(
+        "hepcat_http_refused_total", &["reason"], "Requests and connections over HTTP that were refused"
+    );
+    AUDIT_ENTRIES = counter(
+        "hepcat_audit_entries_total", &["outcome"], "Entries of the audit log: written, lost"
+    );
+
     TRACES = gauge("hepcat_traces", TRACE_KIND, "Traces that are on");
     TRACE_MESSAGES = counter("hepcat_trace_messages_total", TRACE_KIND, "Messages traced");
     TRACE_RATE_LIMITED = counter(

@@ -58,6 +58,7 @@ impl Collector for Reading {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut out = Writer(encoder);
         node(&mut out, &self.0)?;
+        access(&mut out, &self.0)?;
         traces(&mut out, &self.0)?;
         for listener_metrics in [intake_of_listeners, traffic, datagrams, connections] {
             listener_metrics(&mut out, &self.0.listeners)?;
@@ -75,6 +76,22 @@ impl Collector for Reading {
             None => Ok(()),
         }
     }
+}
+
+fn access(out: &mut Writer<'_>, status: &Status) -> fmt::Result {
+    let access = &status.access;
+    for (metric, counters) in [
+        (&names::SIGN_INS, &access.sign_ins),
+        (&names::HTTP_REFUSED, &access.refused),
+        (&names::AUDIT_ENTRIES, &access.audit),
+    ] {
+        let samples = counters.iter();
+        out.put(
+            metric,
+            samples.map(|(label, value)| (vec![label.as_str()], *value)),
+        )?;
+    }
+    Ok(())
 }
 
 fn traces(out: &mut Writer<'_>, status: &Status) -> fmt::Result {

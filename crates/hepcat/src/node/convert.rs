@@ -65,7 +65,8 @@ fn limits(stream: &config::StreamLimits, hep: &Hep) -> StreamLimits {
     limits
 }
 
-fn server_tls(tls: &config::ListenerTls) -> ServerTls {
+/// The TLS side of a listener.
+pub(crate) fn server_tls(tls: &config::ListenerTls) -> ServerTls {
     let ca = || {
         tls.ca
             .as_ref()

@@ -2,11 +2,11 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::convert::spelled;
+use super::{access::Access, convert::spelled};
 use crate::{
     config::{CallsConfig, Config, Fault, StoreConfig},
     sink::store::StoreSink,
-    state::State,
+    state::{State, users},
 };
 
 /// The store, where the configuration wants one. Reading back its log takes a moment.
@@ -76,6 +76,36 @@ pub(super) async fn open_state(config: &Config, faults: &mut Vec<Fault>) -> Stat
             ));
             State::closed()
         }
+    }
+}
+
+/// Who gets in, as the state has it.
+pub(super) async fn open_access(state: &State, faults: &mut Vec<Fault>) -> Access {
+    // Closed, because it could not be opened: that is a fault already.
+    if !faults.is_empty() {
+        return Access::closed();
+    }
+    match Access::open(state).await {
+        Ok(access) => access,
+        Err(error) => {
+            faults.push(Fault::at(
+                &crate::config::Marked::built_in(()),
+                spelled(&error),
+                error.remedy(),
+            ));
+            Access::closed()
+        }
+    }
+}
+
+/// Where others than this host can ask, there must be somebody who may.
+pub(super) async fn check_users(config: &Config, state: &State, faults: &mut Vec<Fault>) {
+    if !config.http.is_public() || !faults.is_empty() {
+        return;
+    }
+    let exist = state.call(|connection| users::exist(connection)).await;
+    if !exist.unwrap_or(false) {
+        faults.push(config.http.nobody());
     }
 }
 

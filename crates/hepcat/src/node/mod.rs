@@ -4,6 +4,7 @@
 //! and collects all that is wrong; only then does [`Node`] commit. What did not change in the
 //! configuration keeps running untouched.
 
+mod access;
 mod agents;
 mod commit;
 mod convert;
@@ -31,7 +32,8 @@ use hepcat_net::{ListenerId, Transport, callbacks::Chain, listener::ListenerHand
 use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub(crate) use self::convert::spelled;
+pub use self::access::Access;
+pub(crate) use self::convert::{server_tls, spelled};
 pub use self::{relink::RelinkError, tracing::TraceError};
 
 use crate::{
@@ -58,6 +60,7 @@ pub struct Node {
     /// Resolves the names of all destinations.
     resolver: Arc<NameResolver>,
     state: State,
+    access: Access,
     /// What keeps frames, where the configuration wants that, and how it is configured.
     store: Option<Arc<StoreSink>>,
     store_spec: config::StoreConfig,
@@ -140,9 +143,11 @@ impl Node {
     pub async fn start_with(config: Config, callbacks: Chain) -> Result<Arc<Self>, Faults> {
         let mut faults = Vec::new();
         let state = keep::open_state(&config, &mut faults).await;
+        let access = keep::open_access(&state, &mut faults).await;
         let store = keep::open_store(&config, &mut faults).await;
         let node = Arc::new(Self {
             state,
+            access,
             store,
             store_spec: config.store.clone(),
             calls_spec: config.calls.clone(),
@@ -198,8 +203,9 @@ impl Node {
     async fn change_to(
         self: &Arc<Self>,
         config: Config,
-        faults: Vec<config::Fault>,
+        mut faults: Vec<config::Fault>,
     ) -> Result<(), Faults> {
+        keep::check_users(&config, &self.state, &mut faults).await;
         let _one_at_a_time = self.changing.lock().await;
         let mut inventory = self.running.lock().inventory();
         inventory.scripts = Arc::clone(self.pipeline.scripts());

@@ -10,7 +10,7 @@ use hepcat_net::{
 use super::convert::{self, spelled};
 use crate::{
     config::{self, Config, Fault, Faults, HepRoute, Marked, Target},
-    http::{HttpServer, HttpSockets},
+    http::{HttpBindError, HttpServer, HttpSockets},
     pipeline::scripts::{IdleScripts, ScriptSetup, ScriptState},
     query::Query,
     route::{Route, Routes, SinkId, SinkSet},
@@ -182,21 +182,35 @@ fn plan_destination(
     Ok(DestinationPlan::Start(Box::new(net)))
 }
 
+const IN_USE: &str = "stop what listens there, or choose another `listen` address";
+
 fn plan_http(spec: &config::Http, running: &Inventory) -> Result<Option<HttpServer>, Fault> {
-    if running
-        .http
-        .as_ref()
-        .is_some_and(|(served, _)| served == spec)
+    // Certificates may be others under the same names: with TLS the same sockets are served anew.
+    if spec.tls.is_none()
+        && running
+            .http
+            .as_ref()
+            .is_some_and(|(served, _)| served == spec)
     {
         return Ok(None);
     }
     match HttpServer::bind(spec, running.http.as_ref().map(|(_, sockets)| &**sockets)) {
         Ok(server) => Ok(Some(server)),
         Err(error) => {
-            let remedy = "stop what listens there, or choose another `listen` address";
-            let at = match &spec.metrics {
-                Some(metrics) if error.address == *metrics.listen => &metrics.listen,
-                _ => &spec.listen,
+            let (at, remedy) = match (&error, &spec.metrics, &spec.tls) {
+                (HttpBindError::Tls { .. }, _, Some(tls)) => {
+                    return Err(Fault::at(
+                        &tls.cert,
+                        spelled(&error),
+                        "name a certificate and its key in PEM that hepcat can read",
+                    ));
+                }
+                (HttpBindError::Address { address, .. }, Some(metrics), _)
+                    if *address == *metrics.listen =>
+                {
+                    (&metrics.listen, IN_USE)
+                }
+                _ => (&spec.listen, IN_USE),
             };
             Err(Fault::at(at, spelled(&error), remedy))
         }

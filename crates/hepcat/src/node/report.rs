@@ -74,6 +74,7 @@ impl Node {
             sinks,
             script: self.pipeline.topology().scripts().map(script::about),
             store,
+            access: self.access.counters().read(),
         }
     }
 }

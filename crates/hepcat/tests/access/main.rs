@@ -1,0 +1,5 @@
+//! Who may see what: the door of a node, from outside.
+
+mod asking;
+mod door;
+mod hiding;
