@@ -3,13 +3,13 @@
 //! [`identify`] finds out who asks and keeps that for as long as the request is handled: whatever answers finds it with
 //! [`viewer`]. [`allow`] stands before each single method of each path, with what `routes` says that it needs.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use axum::{
     Extension,
     body::{Body, to_bytes},
-    extract::{RawPathParams, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    extract::{Query, RawPathParams, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -276,7 +276,7 @@ fn noted(
     }
     let values: Vec<&str> = parameters.iter().map(|(_, value)| value.as_str()).collect();
     let first = || values.join(" ");
-    let asked = || request.uri().query().unwrap_or_default().to_owned();
+    let asked = || query_of(request.uri());
     Some(match endpoint.path {
         _ if request.method() != Method::GET && request.method() != Method::HEAD => (
             "change",
@@ -288,12 +288,20 @@ fn noted(
         "/api/v1/messages/{id}/frame" => ("frame", first()),
         "/api/v1/messages/{id}" => ("message", first()),
         "/api/v1/live" | "/api/v1/calls/live" => ("watch", asked()),
-        "/api/v1/audit" => ("audit", asked()),
+        "/api/v1/audit" => ("audit", String::new()),
         "/api/v1/messages" => ("search", asked()),
         // Whoever does not see numbers could ask for them one digit after the other.
-        _ if viewer.masking.hides() && request.uri().query().is_some() => ("search", asked()),
+        _ if viewer.masking.hides() && !asked().is_empty() => ("search", asked()),
         _ => return None,
     })
+}
+
+/// What stands in `q` of an address.
+fn query_of(uri: &Uri) -> String {
+    Query::<HashMap<String, String>>::try_from_uri(uri)
+        .ok()
+        .and_then(|Query(mut parameters)| parameters.remove("q"))
+        .unwrap_or_default()
 }
 
 fn sign_in_first() -> Response {

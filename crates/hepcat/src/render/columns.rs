@@ -1,7 +1,9 @@
 //! Rows of text laid out in columns.
 
-/// Lays rows out in columns, two spaces between them, nothing at the end of a line. Control characters, which
-/// names and errors of others might hold, are replaced.
+use super::text::acts;
+
+/// Lays rows out in columns, two spaces between them, nothing at the end of a line. Characters that act instead of
+/// being seen, which names and errors of others might hold, are replaced.
 pub(crate) fn render(rows: &[Vec<String>]) -> String {
     Table::default().render(rows)
 }
@@ -26,7 +28,7 @@ impl Table {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(&self.widths) {
                 let printable = cell.chars().map(|c| match c {
-                    c if c.is_control() => char::REPLACEMENT_CHARACTER,
+                    c if acts(c) => char::REPLACEMENT_CHARACTER,
                     c => c,
                 });
                 line.extend(printable);
