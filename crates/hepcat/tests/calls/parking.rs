@@ -123,6 +123,10 @@ proptest! {
                 parking = through_a_file(parking);
             }
             prop_assert_eq!(open(&awake), open(&parking));
+            for call in open(&awake) {
+                let found = [&awake, &parking].map(|tracker| tracker.call(call.id));
+                prop_assert_eq!(found, [Some(call.clone()), Some(call)]);
+            }
             let registrations = |tracker: &Tracker| {
                 let mut all: Vec<_> = tracker.registrations().collect();
                 all.sort_by_key(|one| one.id);

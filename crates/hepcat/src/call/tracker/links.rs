@@ -375,12 +375,7 @@ impl Tracker {
     }
 
     fn leg_by_id(&mut self, id: LegId) -> Option<usize> {
-        // An operator's step, not one of the path of messages: no index for it.
-        let awake = self
-            .state
-            .legs
-            .iter()
-            .position(|leg| leg.as_ref().is_some_and(|leg| leg.id == id));
+        let awake = self.index.ids.get(&id.as_u64()).copied();
         awake.or_else(|| self.unpark_by_id(id))
     }
 }

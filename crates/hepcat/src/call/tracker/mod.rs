@@ -174,6 +174,8 @@ struct Index {
     agents: KeyMap<u16>,
     /// Legs by the digest of their Call-ID.
     legs: KeyMap<usize>,
+    /// Legs by their id.
+    ids: KeyMap<usize>,
     /// Call-IDs that were closed.
     closed: KeyMap<()>,
     /// The leg whose INVITE had this branch on top.
@@ -249,6 +251,7 @@ impl Tracker {
             leg.counted = leg.octets();
             self.index.octets += leg.counted;
             self.index.legs.insert(leg.key, number);
+            self.index.ids.insert(leg.id.as_u64(), number);
             for branch in &leg.branches {
                 self.index.branches.entry(*branch).or_insert(number);
             }
@@ -486,6 +489,7 @@ impl Tracker {
             *slot = Some(Box::new(leg));
         }
         self.index.legs.insert(key, number);
+        self.index.ids.insert(id, number);
         self.index.open_legs += 1;
         self.state.counters.legs += 1;
         self.open_call(number, received);

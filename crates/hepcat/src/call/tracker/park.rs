@@ -87,10 +87,11 @@ impl Tracker {
     /// Takes a leg out of all indexes. Gives the keys by which it was found there.
     pub(super) fn take_from_index(&mut self, number: usize, leg: &Leg) -> Keys {
         let mut keys = Keys::new();
-        keys.push(leg.key);
+        keys.extend([leg.key, leg.id.as_u64()]);
         self.index.open_legs -= 1;
         self.index.octets -= leg.counted;
         self.index.legs.remove(&leg.key);
+        self.index.ids.remove(&leg.id.as_u64());
         for branch in &leg.branches {
             if self.index.branches.get(branch) == Some(&number) {
                 self.index.branches.remove(branch);
@@ -117,7 +118,8 @@ impl Tracker {
     fn keys_of(&self, leg: &Leg) -> Keys {
         let media = leg.endpoints().iter();
         let media = media.map(|endpoint| links::media_key(self.digest, endpoint.socket()));
-        let mut keys: Keys = std::iter::once(leg.key)
+        let mut keys: Keys = [leg.key, leg.id.as_u64()]
+            .into_iter()
             .chain(leg.branches.iter().copied())
             .chain(media)
             .collect();
@@ -153,6 +155,7 @@ impl Tracker {
         self.index.octets += leg.counted;
         self.index.open_legs += 1;
         self.index.legs.insert(key, number);
+        self.index.ids.insert(leg.id.as_u64(), number);
         for branch in &leg.branches {
             self.index.branches.entry(*branch).or_insert(number);
         }
@@ -282,10 +285,11 @@ impl Tracker {
         found.find(|spot| parked.head(*spot).is_some_and(|head| head.key() == key))
     }
 
-    /// The parked leg with this id. An operator's step: no index for it.
+    /// The parked leg with this id.
     pub(super) fn parked_by_id(&self, id: LegId) -> Option<Spot> {
-        let mut parked = self.state.parked.iter();
-        parked.find_map(|(spot, packed)| (Head::of(packed)?.id() == id).then_some(spot))
+        let parked = &self.state.parked;
+        let mut found = parked.with_key(id.as_u64()).into_iter();
+        found.find(|spot| parked.head(*spot).is_some_and(|head| head.id() == id))
     }
 
     pub(super) fn unpark_by_id(&mut self, id: LegId) -> Option<usize> {

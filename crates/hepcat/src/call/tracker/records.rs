@@ -69,9 +69,13 @@ impl Tracker {
     /// The record of an open call as of now.
     #[must_use]
     pub fn call(&self, id: CallId) -> Option<CallRecord> {
-        let awake = self.calls().find(|(_, call)| call.id == id);
-        match awake {
-            Some((component, _)) => self.call_record(component, None),
+        // A call has the id of its first leg.
+        match self.index.ids.get(&id.as_u64()) {
+            Some(number) => {
+                let component = self.state.graph.component_of(*number)?;
+                let call = self.state.calls.get(component)?.as_ref()?;
+                (call.id == id).then(|| self.call_record(component, None))?
+            }
             None => self.record_of_parked(self.parked_by_id(LegId::from_u64(id.as_u64()))?),
         }
     }
