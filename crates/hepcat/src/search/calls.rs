@@ -335,16 +335,20 @@ fn closed_call_with(
         Filter::Text(Column::Record, TextTest::is_one_of([CALL, LEG])),
         Filter::is(Column::CallId, call_id),
     ]));
-    asked.columns = Some(vec![Column::CorrelationId]);
+    asked.columns = Some(vec![Column::Record, Column::CorrelationId, Column::Payload]);
     asked.limit = Some(1);
     asked.deadline = Some(DEADLINE);
+    let retained = Retained::of(sink);
     for rows in sink.store().search(asked)? {
         let rows = rows?;
-        let id = rows
-            .rows()
-            .get(0)
-            .and_then(|row| CallId::parse(row.correlation_id?));
-        if let Some(id) = id {
+        let Some(row) = rows.rows().get(0) else {
+            continue;
+        };
+        // Most calls have one leg, whose row is the call's: looking through all that there is again is saved.
+        if row.record == Some(CALL) {
+            return Ok(retained.call_of(&row).map(|call| (row.id(), call)));
+        }
+        if let Some(id) = row.correlation_id.and_then(CallId::parse) {
             return row_of(sink, id);
         }
     }
