@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
+import { door } from './door.js'
 import { Node, PATIENCE } from './node.js'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -344,6 +345,8 @@ try {
     const shown = await page.locator('main').innerText()
     equal(/[\u202e\u0000\u001b]/.test(shown), false, 'what acts is shown')
   })
+
+  await door({ program, node, browser, check, equal })
 } finally {
   await browser.close()
   await node.stop()

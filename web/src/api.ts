@@ -57,6 +57,7 @@ async function get<T>(
     throw new Problem(0, 'unreachable', '', '')
   }
   if (response.ok) return (await response.json()) as T
+  if (response.status === 401) dispatchEvent(new Event('signed-out'))
   let problem: { type?: string; title?: string; detail?: string } = {}
   try {
     problem = (await response.json()) as typeof problem

@@ -1,6 +1,6 @@
 import { mount } from 'svelte'
-import App from './App.svelte'
+import Door from './access/Door.svelte'
 import './app.css'
 
 const target = document.getElementById('page')
-if (target) mount(App, { target })
+if (target) mount(Door, { target })
