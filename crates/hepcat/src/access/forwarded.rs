@@ -173,7 +173,8 @@ mod tests {
 
     #[test]
     fn the_client_is_the_last_that_is_no_proxy_of_ours() {
-        let cases: [(&[(&str, &str)], &str, bool); 12] = [
+        type Case = (&'static [(&'static str, &'static str)], &'static str, bool);
+        let cases: [Case; 12] = [
             (&[], "10.0.0.1", false),
             (&[("x-forwarded-for", "192.0.2.7")], "192.0.2.7", false),
             (

@@ -1,10 +1,13 @@
 //! How a command reaches a running node.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use hepcat_net::tls::load_ca;
 use reqwest::{Client, Method, RequestBuilder, Response, Url};
+
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
 use crate::status::Status;
 
@@ -22,6 +25,9 @@ pub(crate) struct NodeArgs {
     /// File with the token to show (or put the token itself into HEPCAT_TOKEN).
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    /// Authorities in PEM that a node over https must come from; those of the system without.
+    #[arg(long, env = "HEPCAT_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
 }
 
 impl NodeArgs {
@@ -52,6 +58,7 @@ impl NodeArgs {
             .with_context(|| format!("no path {path} below {}", self.node))?;
         let client = Client::builder()
             .connect_timeout(Duration::from_secs(5))
+            .tls_backend_preconfigured(self.tls()?)
             .build()
             .context("no HTTP client could be made")?;
         let request = client.request(method, url);
@@ -89,6 +96,24 @@ impl NodeArgs {
             .json()
             .await
             .context("the answer is not a hepcat node's status")
+    }
+
+    /// How a node over https is verified.
+    fn tls(&self) -> Result<ClientConfig> {
+        let roots = match &self.ca {
+            Some(file) => load_ca(file).context("the authorities of --ca cannot be used")?,
+            None if self.node.scheme() == "https" => {
+                let mut roots = RootCertStore::empty();
+                // One that cannot be read is one that nothing comes from.
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                roots
+            }
+            None => RootCertStore::empty(),
+        };
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .context("no TLS")?;
+        Ok(config.with_root_certificates(roots).with_no_client_auth())
     }
 
     fn token(&self) -> Result<Option<String>> {

@@ -41,13 +41,8 @@ struct PlaceArgs {
     /// Configuration file of the node; without one, the node without a configuration is meant.
     #[arg(short, long, value_name = "FILE", env = "HEPCAT_CONFIG", global = true)]
     config: Option<PathBuf>,
-    /// The data directory itself, in place of a configuration that names it.
-    #[arg(
-        long,
-        value_name = "DIRECTORY",
-        global = true,
-        conflicts_with = "config"
-    )]
+    /// The data directory itself, whatever a configuration names.
+    #[arg(long, value_name = "DIRECTORY", global = true)]
     data_dir: Option<PathBuf>,
 }
 

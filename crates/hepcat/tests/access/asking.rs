@@ -2,6 +2,8 @@
 
 use std::{
     net::TcpStream,
+    path::PathBuf,
+    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -38,7 +40,7 @@ async fn every_operation_asks_for_what_it_is_declared_to_need() {
                 continue;
             }
             let needed = needs.unwrap_or_else(|| panic!("{method} {path} declares nothing"));
-            let address = path.replace('{', "").replace('}', "");
+            let address = path.replace(['{', '}'], "");
             for (cookie, rights) in &cookies {
                 let fields = [("Cookie", cookie.as_str())];
                 let method = method.to_uppercase();
@@ -418,6 +420,33 @@ async fn certificates_are_served_and_read_again() {
     });
     let said = plain.await.expect("asked");
     assert!(!said.starts_with(b"HTTP"), "{said:?}");
+
+    // The commands verify the node by the authority that they are given.
+    let token = door.token(
+        "viewer",
+        Rights::of(&[Right::See]),
+        Duration::from_secs(600),
+    );
+    let run = |ca: PathBuf| {
+        let (token, port) = (token.clone(), door.page.port());
+        tokio::task::spawn_blocking(move || {
+            Command::new(env!("CARGO_BIN_EXE_hepcat"))
+                .args([
+                    "search",
+                    "--node",
+                    &format!("https://localhost:{port}"),
+                    "--ca",
+                ])
+                .arg(ca)
+                .env("HEPCAT_TOKEN", token)
+                .output()
+                .expect("it runs")
+        })
+    };
+    let trusted = run(first.ca_file().to_owned()).await.expect("it runs");
+    assert!(trusted.status.success(), "{trusted:?}");
+    let not_trusted = run(second.ca_file().to_owned()).await.expect("it runs");
+    assert_eq!(not_trusted.status.code(), Some(1), "{not_trusted:?}");
 
     let identity = second.localhost();
     std::fs::copy(&identity.cert, door.directory.path().join("cert.pem")).expect("copied");

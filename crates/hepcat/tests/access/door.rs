@@ -80,7 +80,11 @@ pub(super) fn ask_over(
     let head = String::from_utf8_lossy(&octets[..at]).into_owned();
     let octets = unchunked(&head, &octets[at + 4..]);
     Answer {
-        status: head[9..12].parse().expect("a status"),
+        status: head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .expect("a status"),
         head,
         body: String::from_utf8_lossy(&octets).into_owned(),
         octets,

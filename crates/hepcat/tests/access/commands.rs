@@ -1,0 +1,216 @@
+//! `hepcat user` beside a node and without one, and what `hepcat check` says of a node that nobody could sign in to.
+
+use std::{
+    io::Write as _,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::door::Door;
+
+/// `hepcat user` on this directory, with `input` for standard input.
+fn user(directory: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_hepcat"))
+        .arg("user")
+        .args(arguments)
+        .arg("--data-dir")
+        .arg(directory)
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // One that asks for nothing may be over already.
+    stdin.write_all(input.as_bytes()).ok();
+    drop(stdin);
+    child.wait_with_output().expect("it ends")
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+#[test]
+fn users_come_from_a_file_or_standard_input_and_go_again() {
+    let directory = TempDir::new().expect("a directory");
+    let place = directory.path().join("data");
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, "correct horse\n").expect("written");
+    let secret = secret.to_str().expect("text");
+
+    let added = user(
+        &place,
+        &["add", "ann", "--role", "admin", "--password-stdin"],
+        "correct horse\n",
+    );
+    assert_eq!(code(&added), 0, "{added:?}");
+    let added = user(&place, &["add", "bob", "--password-file", secret], "");
+    assert_eq!(code(&added), 0, "{added:?}");
+    let listed = user(&place, &["list", "--json"], "");
+    let listed: Value = serde_json::from_str(&said(&listed)).expect("JSON");
+    let names: Vec<&str> = (listed["users"].as_array().expect("users").iter())
+        .filter_map(|user| user["name"].as_str())
+        .collect();
+    assert_eq!(names, ["ann", "bob"]);
+    assert_eq!(listed["users"][1]["role"], "viewer");
+    assert!(!said(&user(&place, &["list"], "")).contains("argon2"));
+
+    for (arguments, input, expected) in [
+        // There is nobody to ask.
+        (&["add", "eve"][..], "", 2),
+        (&["add", "eve", "--password-stdin"], "short", 2),
+        (&["add", "eve", "--password-stdin"], "", 2),
+        (&["add", "ann", "--password-stdin"], "correct horse", 2),
+        (&["add", "e v e", "--password-stdin"], "correct horse", 2),
+        (
+            &["add", "eve", "--role", "root", "--password-stdin"],
+            "correct horse",
+            2,
+        ),
+        (&["add", "eve", "--password-file", "/nonexistent"], "", 1),
+        (&["remove", "eve"], "", 2),
+        (&["role", "eve", "viewer"], "", 2),
+        (&["passwd", "eve", "--password-stdin"], "correct horse", 2),
+        (&["passwd", "bob", "--password-stdin"], "another horse", 0),
+        (&["role", "bob", "metadata"], "", 0),
+        (&["remove", "bob"], "", 0),
+        (&["remove", "bob"], "", 2),
+    ] {
+        let output = user(&place, arguments, input);
+        assert_eq!(code(&output), expected, "{arguments:?}: {output:?}");
+    }
+    let log = said(&user(&place, &["audit"], ""));
+    for action in ["user_add", "user_passwd", "user_role", "user_remove"] {
+        assert!(log.contains(action), "{action} in {log}");
+    }
+    assert!(!log.contains("horse"), "{log}");
+}
+
+#[test]
+fn a_configuration_that_is_faulty_or_keeps_nothing_has_no_users() {
+    let directory = TempDir::new().expect("a directory");
+    let file = directory.path().join("hepcat.toml");
+    let run = |command: &[&str], text: &str| {
+        std::fs::write(&file, text).expect("written");
+        let output = Command::new(env!("CARGO_BIN_EXE_hepcat"))
+            .args(command)
+            .arg("-c")
+            .arg(&file)
+            .stdin(Stdio::null())
+            .output();
+        output.expect("it runs")
+    };
+    let listener = "[[listener]]\nsocket = \"hep_udp:127.0.0.1:0\"\n";
+    assert_eq!(code(&run(&["user", "list"], "[http]\nlisten = 1\n")), 78);
+    assert_eq!(code(&run(&["user", "list"], listener)), 2);
+    let kept = format!("[node]\ndata_dir = \"data\"\n{listener}");
+    assert_eq!(code(&run(&["user", "list"], &kept)), 0);
+
+    let public = format!("{kept}[http]\ntrusted_proxies = [\"10.0.0.1\"]\n");
+    let checked = run(&["check"], &public);
+    assert_eq!(code(&checked), 78);
+    let complaint = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert!(complaint.contains("hepcat user add"), "{complaint}");
+    let added = user(
+        &directory.path().join("data"),
+        &["add", "ann", "--password-stdin"],
+        "correct horse",
+    );
+    assert_eq!(code(&added), 0, "{added:?}");
+    assert_eq!(code(&run(&["check"], &public)), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_commands_change_holds_for_the_node_that_runs() {
+    let door = Door::open(&[], "").await;
+    let place = door.directory.path().to_owned();
+    assert_eq!(door.ask("GET", "/api/v1/calls", &[], "").await.status, 200);
+    let added = user(&place, &["add", "ann", "--password-stdin"], "correct horse");
+    assert_eq!(code(&added), 0, "{added:?}");
+    assert_eq!(door.ask("GET", "/api/v1/calls", &[], "").await.status, 401);
+    let cookie = door.cookie("ann").await;
+
+    let made = user(
+        &place,
+        &[
+            "token",
+            "add",
+            "ann",
+            "--name",
+            "script",
+            "--scopes",
+            "see,metrics",
+        ],
+        "",
+    );
+    assert_eq!(code(&made), 0, "{made:?}");
+    let bearer = format!("Bearer {}", said(&made).trim());
+    let fields = [("Authorization", bearer.as_str())];
+    assert_eq!(
+        door.ask("GET", "/api/v1/calls", &fields, "").await.status,
+        200
+    );
+    let listed = user(&place, &["token", "list", "--json"], "");
+    let listed: Value = serde_json::from_str(&said(&listed)).expect("JSON");
+    assert_eq!(
+        listed["tokens"][0]["scopes"],
+        serde_json::json!(["see", "metrics"])
+    );
+    assert!(!listed.to_string().contains("hct_"));
+    for (arguments, expected) in [
+        (
+            &["token", "add", "ann", "--name", "script", "--scopes", "see"][..],
+            2,
+        ),
+        (
+            &["token", "add", "eve", "--name", "x", "--scopes", "see"],
+            2,
+        ),
+        (
+            &["token", "add", "ann", "--name", "x", "--scopes", "all"],
+            2,
+        ),
+        (
+            &[
+                "token",
+                "add",
+                "ann",
+                "--name",
+                "x",
+                "--scopes",
+                "see",
+                "--expires",
+                "0s",
+            ],
+            2,
+        ),
+        (&["token", "revoke", "ann", "script"], 0),
+        (&["token", "revoke", "ann", "script"], 2),
+    ] {
+        let output = user(&place, arguments, "");
+        assert_eq!(code(&output), expected, "{arguments:?}: {output:?}");
+    }
+    assert_eq!(
+        door.ask("GET", "/api/v1/calls", &fields, "").await.status,
+        401
+    );
+
+    let changed = user(
+        &place,
+        &["passwd", "ann", "--password-stdin"],
+        "another horse",
+    );
+    assert_eq!(code(&changed), 0, "{changed:?}");
+    assert_eq!(door.get_as(&cookie, "/api/v1/calls").await.status, 401);
+    assert_eq!(door.sign_in("ann", "another horse").await.status, 200);
+    assert_eq!(door.node.stop().await.unaccounted, 0);
+}
