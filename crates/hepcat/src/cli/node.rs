@@ -2,10 +2,10 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use hepcat_net::tls::load_ca;
-use reqwest::{Client, Method, RequestBuilder, Response, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
@@ -91,6 +91,12 @@ impl NodeArgs {
             .send()
             .await
             .with_context(|| format!("no answer from {}", self.node))?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            bail!(
+                "{} has users: put a token into HEPCAT_TOKEN or name its file with --token-file",
+                self.node
+            );
+        }
         let answer = answer.error_for_status().context("the node refused")?;
         answer
             .json()
