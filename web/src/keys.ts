@@ -38,7 +38,12 @@ export const KEYS: Key[] = [
   { keys: [' '], where: 'ladder', action: 'mark', says: 'mark; on another message: compare' },
   { keys: ['d'], where: 'ladder', action: 'sdp', says: 'descriptions under arrows' },
   { keys: ['m'], where: 'ladder', action: 'reports', says: 'reports, logs and events' },
-  { keys: ['s'], where: 'ladder', action: 'lanes', says: 'columns by address, or address and port' },
+  {
+    keys: ['s'],
+    where: 'ladder',
+    action: 'lanes',
+    says: 'columns by address and port, by address, or by name',
+  },
   { keys: ['w'], where: 'ladder', action: 'times', says: 'clock, since the one before, since the first' },
   { keys: ['x'], where: 'ladder', action: 'repeats', says: 'each transmission, or together' },
   { keys: ['c'], where: 'ladder', action: 'colour', says: 'colour by leg, CSeq or outcome' },

@@ -9,6 +9,7 @@ import {
   layout,
   sessionText,
   visibleRows,
+  minimap,
 } from './layout'
 
 const WISHES: Wishes = { width: 900, repeats: false, sdp: true, reports: true, colourBy: 'leg' }
@@ -152,4 +153,27 @@ describe('words', () => {
     [{ address: '2001:db8::1', port: 5060 }, '[2001:db8::1]:5060'],
     [{ address: null, port: null }, ''],
   ])('of a lane', (lane, expected) => expect(laneLabel(lane)).toBe(expected))
+})
+
+describe('the minimap', () => {
+  it('shows refusals before anything else, one line for a row of pixels', () => {
+    const row = (line: number, colour: string) => ({
+      arrow: 0,
+      y: line,
+      height: 10,
+      line,
+      x1: 100,
+      x2: 0,
+      loop: false,
+      colour,
+      times: 1,
+      session: '',
+    })
+    const rows = [row(0, '0'), row(1, 'bad'), row(2, '0'), row(90, '1')]
+    const lines = minimap({ lanes: [], rows, width: 200, height: 100 }, 10)
+    expect(lines).toEqual([
+      { y: 0, x1: 0, x2: 0.5, colour: 'bad' },
+      { y: 9, x1: 0, x2: 0.5, colour: '1' },
+    ])
+  })
 })

@@ -138,6 +138,26 @@ function outcome(status: number | null): string {
   return status === 401 || status === 407 ? 'provisional' : 'bad'
 }
 
+/** What a row of pixels of the minimap stands for: refusals are seen before anything else. */
+export function minimap(
+  layout: Layout,
+  height: number,
+): { y: number; x1: number; x2: number; colour: string }[] {
+  const lines = new Map<number, { y: number; x1: number; x2: number; colour: string }>()
+  for (const row of layout.rows) {
+    const y = Math.floor((row.line / Math.max(1, layout.height)) * height)
+    const before = lines.get(y)
+    if (before && (before.colour === 'bad' || row.colour !== 'bad')) continue
+    lines.set(y, {
+      y,
+      x1: Math.min(row.x1, row.x2) / layout.width,
+      x2: Math.max(row.x1, row.x2) / layout.width,
+      colour: row.colour,
+    })
+  }
+  return [...lines.values()]
+}
+
 /** The rows that a viewport shows, with some beside them; found by halving, as heights differ. */
 export function visibleRows(
   rows: Row[],

@@ -16,7 +16,9 @@ interface Liked {
   colourBy: ColourBy
   sdp: boolean
   reports: boolean
-  lanes: 'address_port' | 'address'
+  lanes: 'address_port' | 'address' | 'alias'
+  /** Names of hosts, by address or by address and port. */
+  aliases: Record<string, string>
   pane: number
   explain: boolean
 }
@@ -34,6 +36,7 @@ const DEFAULTS: Liked = {
   sdp: true,
   reports: true,
   lanes: 'address_port',
+  aliases: {},
   pane: 0.42,
   explain: true,
 }
