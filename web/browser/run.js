@@ -9,7 +9,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
 import { door } from './door.js'
-import { Node, PATIENCE } from './node.js'
+import { Node, PATIENCE, until } from './node.js'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const [program, browserPath, pictures] = process.argv.slice(2)
@@ -127,6 +127,7 @@ try {
     )
     await page.keyboard.press('s')
     await page.waitForFunction(() => !document.querySelector('.heads .lane')?.textContent?.includes(':'))
+    await page.keyboard.press('s')
     await page.keyboard.press('s')
     const elsewhere = watch(await context.newPage())
     await elsewhere.goto(page.url())
@@ -247,8 +248,10 @@ try {
     await page.keyboard.press('Enter')
     await page.waitForURL(/view=overview/)
     await page.keyboard.press('F2')
-    await page.getByRole('combobox', { name: 'Commands' }).waitFor()
+    const palette = page.getByRole('combobox', { name: 'Commands' })
+    await palette.waitFor()
     await page.keyboard.press('Escape')
+    await palette.waitFor({ state: 'detached' })
     await page.keyboard.press('1')
     await rows(page).first().waitFor()
   })
@@ -318,6 +321,72 @@ try {
     await agent.getByRole('button', { name: 'Forget' }).click()
     await agent.getByRole('button', { name: 'Forget' }).waitFor({ state: 'detached' })
     await page.getByText('This node relays to nobody.').waitFor()
+    await page.getByRole('button', { name: 'Send a test call' }).click()
+    await page.waitForURL(/q=call_id/)
+    await rows(page).first().waitFor()
+    await page.locator('[data-row] .col-code').filter({ hasText: '486' }).waitFor()
+  })
+
+  await check('a capture that is dropped is taken in', async (page) => {
+    await page.goto(node.page)
+    await rows(page).first().waitFor()
+    const before = (await node.status()).listeners.reduce((sum, one) => sum + one.ledger.received, 0)
+    const exported = await page.evaluate(async () => {
+      const { calls } = await (await fetch('api/v1/calls?q=status:603&limit=1')).json()
+      const answer = await fetch(`api/v1/calls/${calls[0].id}/export?format=pcapng`)
+      const data = new DataTransfer()
+      data.items.add(new File([await answer.arrayBuffer()], 'declined.pcapng'))
+      for (const type of ['dragenter', 'drop'])
+        dispatchEvent(new DragEvent(type, { dataTransfer: data, cancelable: true }))
+      return calls[0].messages
+    })
+    await page.getByText(/messages taken in/).waitFor()
+    await until(
+      'what was imported',
+      () => node.status(),
+      ({ listeners }) => listeners.reduce((sum, one) => sum + one.ledger.received, 0) >= before + exported,
+    )
+  })
+
+  await check('hosts have names, and columns of one name are one', async (page) => {
+    await page.goto(node.page)
+    await page.evaluate(() => localStorage.clear())
+    await openFirst(page, 'legs:3')
+    const lanes = page.locator('.heads .lane')
+    const before = await lanes.count()
+    for (const at of [0, 1]) {
+      await lanes.nth(at).click()
+      await page.keyboard.type('carrier')
+      await page.keyboard.press('Enter')
+      await page.waitForFunction(
+        (at) => document.querySelectorAll('.heads .lane')[at]?.textContent === 'carrier',
+        at,
+      )
+    }
+    await page.keyboard.press('s')
+    await page.keyboard.press('s')
+    await page.waitForFunction(
+      (wanted) => document.querySelectorAll('.heads .lane').length === wanted,
+      before - 1,
+    )
+    await page.evaluate(() => localStorage.clear())
+  })
+
+  await check('a long ladder has a map to travel in', async (page) => {
+    const message = (number) =>
+      `${number === 1 ? 'INVITE' : 'INFO'} sip:long@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKlong${number}\r\n` +
+      `From: <sip:longest@a>;tag=1\r\nTo: <sip:long@b>${number === 1 ? '' : ';tag=2'}\r\nCall-ID: long@a\r\n` +
+      `CSeq: ${number} ${number === 1 ? 'INVITE' : 'INFO'}\r\nContent-Length: 0\r\n\r\n`
+    await node.send(Array.from({ length: 200 }, (_, index) => message(index + 1)))
+    await openFirst(page, 'user:longest')
+    const map = page.locator('svg.map')
+    await map.waitFor()
+    const { x, y, height } = await map.boundingBox()
+    await page.mouse.click(x + 20, y + height - 4)
+    await page.locator('#arrow-199').waitFor()
+    await page.keyboard.press('g')
+    await page.keyboard.press('j')
+    await page.locator('#arrow-1').waitFor()
   })
 
   await check('hostile text is text', async (page) => {
@@ -381,6 +450,7 @@ async function takePictures() {
     for (const view of ['overview', 'agents', 'registrations']) {
       await page.goto(`${node.page}?view=${view}&last=1h`)
       await page.locator(`.${view} table`).first().waitFor()
+      if (view === 'overview') await page.locator('.strip rect.answered').first().waitFor()
       if (view === 'agents') await page.waitForTimeout(5_000)
       await take(view)
     }

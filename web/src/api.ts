@@ -44,13 +44,18 @@ async function get<T>(
   parameters: Parameters = {},
   signal?: AbortSignal,
   method = 'GET',
+  body?: Blob | string,
 ): Promise<T> {
   let response: Response
   try {
     response = await fetch(address(path, parameters), {
       method,
       signal: signal ?? null,
-      headers: { accept: 'application/json' },
+      body: body ?? null,
+      headers: {
+        accept: 'application/json',
+        ...(typeof body === 'string' ? { 'content-type': 'application/json' } : {}),
+      },
     })
   } catch (error) {
     if (signal?.aborted) throw error
@@ -94,6 +99,24 @@ export const api = {
   agents: (signal?: AbortSignal) => get<{ agents: Agent[] }>('agents', {}, signal),
   decide: (agent: string, decision: 'accept' | 'refuse' | 'forget') =>
     get<unknown>(`agents/${name(agent)}/${decision}`, {}, undefined, 'POST'),
+  /** A link to one call for who cannot sign in. */
+  share: (id: string, expires: string) =>
+    get<{ address: string; expires_at: string }>(
+      `calls/${name(id)}/share`,
+      {},
+      undefined,
+      'POST',
+      JSON.stringify({ expires }),
+    ),
+  import: (file: Blob) =>
+    get<{ messages: number; left_out: Record<string, number>; fault: string | null; moved_seconds: number }>(
+      'import',
+      {},
+      undefined,
+      'POST',
+      file,
+    ),
+  testCall: () => get<{ call_id: string; listener: string }>('test-call', {}, undefined, 'POST'),
   ledger: (signal?: AbortSignal) => get<Ledger>('ledger', {}, signal),
   /** Where a call is as a file. */
   file: (id: string, format: string) => address(`calls/${name(id)}/export`, { format }),

@@ -165,7 +165,7 @@ export const text = {
     nerSays: 'Network effectiveness ratio: busy, declined and given up count like an answer',
     failed: (count: number) => `${String(count)} failed`,
     setup: 'Setup time, half within',
-    percentiles: (p90: string, p99: string) => `90 % ${p90}, 99 % ${p99}`,
+    percentiles: (p90: string, p99: string) => `p90 ${p90}, p99 ${p99}`,
     registrations: 'Registered',
     refused: (count: string) => `${count} refused`,
     storage: 'Storage left',
@@ -214,6 +214,8 @@ export const text = {
     rate: (rate: number) => (rate >= 10 ? rate.toFixed(0) : rate.toFixed(1)),
     clock: (ahead: number, behind: number) =>
       `not believed: ${String(ahead)} messages too far ahead, ${String(behind)} too far behind`,
+    test: 'Send a test call',
+    testSays: 'A synthetic call that ends busy, through the first listener without TLS',
     accept: 'Accept',
     refuse: 'Refuse',
     forget: 'Forget',
@@ -279,9 +281,20 @@ export const text = {
     svg: 'Ladder (SVG)',
     html: 'Case file (HTML, opens offline)',
     link: 'Copy the address of this view',
+    share: 'Link for others, good for 7 days',
+    shared: (until: string) => `Copied; good until ${until}.`,
     case: (name: string) => `Case file: ${name}`,
     made: (when: string) => `Made by hepcat at ${when}.`,
     messages: 'Messages',
+  },
+  import: {
+    drop: 'Drop a pcap, a pcapng or a dump of HEP frames',
+    says: 'Its messages are taken in as if they were sent now; times move so that the last one is of now.',
+    going: (name: string) => `taking in ${name} …`,
+    done: (messages: number, leftOut: number) =>
+      leftOut > 0
+        ? `${String(messages)} messages taken in, ${String(leftOut)} packets are neither SIP nor HEP`
+        : `${String(messages)} messages taken in`,
   },
   palette: {
     label: 'Commands',
@@ -346,7 +359,9 @@ export const text = {
     timesLabel: 'Time (w)',
     colourLabel: 'Colour (c)',
     colours: { leg: 'by leg', cseq: 'by CSeq', outcome: 'by outcome' },
-    lanes: { address_port: 'address and port', address: 'address' },
+    lanes: { address_port: 'address and port', address: 'address', alias: 'name' },
+    rename: (host: string) => `Name ${host}`,
+    minimap: 'The whole ladder',
     lanesLabel: 'Columns (s)',
     sdp: 'SDP (d)',
     reports: 'reports and logs (m)',

@@ -96,10 +96,9 @@ fn no_response(case: &Case<'_>) -> Option<Told> {
     if !case.call.flags.has(Flag::NoResponse) {
         return None;
     }
-    let unanswered = case.steps.iter().copied();
-    let request = unanswered
-        .filter(|step| step.is_request() && !step.is("ACK") && case.to(*step).next().is_none())
-        .next_back()?;
+    let mut steps = case.steps.iter().copied();
+    let request = steps
+        .rfind(|step| step.is_request() && !step.is("ACK") && case.to(*step).next().is_none())?;
     let method = shown(request.method());
     let to = case.host(request.to);
     let tried = match request.last.since(request.at()) {

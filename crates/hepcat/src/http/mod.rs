@@ -21,6 +21,8 @@ mod gate;
 mod guard;
 mod health;
 mod histogram;
+mod import;
+mod inlet;
 mod links;
 mod live;
 mod live_calls;
@@ -37,6 +39,7 @@ mod session;
 mod sharing;
 mod status;
 mod store;
+mod test_call;
 mod traces;
 
 pub use openapi::description;

@@ -13,9 +13,9 @@ use utoipa::{
 };
 
 use super::{
-    agents, audit, calls, explanation, export, facets, histogram, links, live, live_calls,
+    agents, audit, calls, explanation, export, facets, histogram, import, links, live, live_calls,
     messages, overview, problem::Problem, quality, registrations, session, sharing, status, store,
-    traces,
+    test_call, traces,
 };
 
 #[derive(OpenApi)]
@@ -44,6 +44,7 @@ use super::{
         agents::accept,
         agents::refuse,
         agents::forget,
+        test_call::send,
         traces::list,
         traces::start,
         traces::stop,
@@ -65,6 +66,7 @@ use super::{
         overview::show,
         export::call,
         histogram::show,
+        import::take,
         facets::show,
         links::link,
         links::unlink,

@@ -15,10 +15,10 @@ use tower_http::timeout::TimeoutLayer;
 
 use super::{
     accept::accept,
-    agents, audit, calls, explanation, export, facets, gate, guard, health, histogram, links, live,
-    live_calls, messages, openapi, overview, page, quality, registrations,
+    agents, audit, calls, explanation, export, facets, gate, guard, health, histogram, import,
+    links, live, live_calls, messages, openapi, overview, page, quality, registrations,
     routes::{Endpoint, Routes, delete, get, post},
-    session, sharing, status, store, traces,
+    session, sharing, status, store, test_call, traces,
 };
 use crate::{
     access::Right,
@@ -257,6 +257,10 @@ fn routes() -> Routes {
                 .post(traces::switch_capture)
                 .needs(Right::Operate),
         )
+        .route(
+            "/api/v1/test-call",
+            post(test_call::send).needs(Right::Operate),
+        )
         .route("/api/v1/store", get(store::stats).needs(Right::See))
         .route(
             "/api/v1/store/retention",
@@ -277,6 +281,7 @@ fn routes() -> Routes {
             "/api/v1/store/compact",
             post(store::compact).needs(Right::Administer),
         )
+        .route("/api/v1/import", post(import::take).needs(Right::Operate))
         .route("/api/v1/messages", get(messages::list).needs(Right::See))
         .route(
             "/api/v1/messages/export",
