@@ -1,5 +1,7 @@
 //! What is said about calls, and that nothing is said about those that went well.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use hepcat::{
