@@ -44,7 +44,7 @@ async function get<T>(
   parameters: Parameters = {},
   signal?: AbortSignal,
   method = 'GET',
-  body?: Blob | string,
+  body?: Blob,
 ): Promise<T> {
   let response: Response
   try {
@@ -52,10 +52,7 @@ async function get<T>(
       method,
       signal: signal ?? null,
       body: body ?? null,
-      headers: {
-        accept: 'application/json',
-        ...(typeof body === 'string' ? { 'content-type': 'application/json' } : {}),
-      },
+      headers: { accept: 'application/json' },
     })
   } catch (error) {
     if (signal?.aborted) throw error
@@ -99,15 +96,6 @@ export const api = {
   agents: (signal?: AbortSignal) => get<{ agents: Agent[] }>('agents', {}, signal),
   decide: (agent: string, decision: 'accept' | 'refuse' | 'forget') =>
     get<unknown>(`agents/${name(agent)}/${decision}`, {}, undefined, 'POST'),
-  /** A link to one call for who cannot sign in. */
-  share: (id: string, expires: string) =>
-    get<{ address: string; expires_at: string }>(
-      `calls/${name(id)}/share`,
-      {},
-      undefined,
-      'POST',
-      JSON.stringify({ expires }),
-    ),
   import: (file: Blob) =>
     get<{ messages: number; left_out: Record<string, number>; fault: string | null; moved_seconds: number }>(
       'import',

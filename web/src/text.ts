@@ -281,8 +281,6 @@ export const text = {
     svg: 'Ladder (SVG)',
     html: 'Case file (HTML, opens offline)',
     link: 'Copy the address of this view',
-    share: 'Link for others, good for 7 days',
-    shared: (until: string) => `Copied; good until ${until}.`,
     case: (name: string) => `Case file: ${name}`,
     made: (when: string) => `Made by hepcat at ${when}.`,
     messages: 'Messages',
