@@ -323,7 +323,8 @@ try {
     await page.getByText('This node relays to nobody.').waitFor()
     await page.getByRole('button', { name: 'Send a test call' }).click()
     await page.waitForURL(/q=call_id/)
-    await rows(page).first().waitFor()
+    // The list that was there before goes, and the one call comes.
+    await rows(page).nth(1).waitFor({ state: 'detached' })
     await page.locator('[data-row] .col-code').filter({ hasText: '486' }).waitFor()
   })
 
