@@ -364,17 +364,7 @@ fn server_failure(case: &Case<'_>) -> Option<Told> {
     if !(500..600).contains(&code) || matches!(code, 503 | 504) {
         return None;
     }
-    told(
-        format!(
-            "{} failed with {}: {}{}{}.",
-            case.host(refusal.from),
-            refusal.arrow_label(),
-            codes::status(code),
-            because(&refusal),
-            warning(&refusal),
-        ),
-        [refusal],
-    )
+    answered(case, "failed", refusal)
 }
 
 /// 420, 421 with the names of extensions.
@@ -496,17 +486,7 @@ fn refused(case: &Case<'_>) -> Option<Told> {
     {
         return None;
     }
-    told(
-        format!(
-            "{} refused with {}: {}{}{}.",
-            case.host(refusal.from),
-            refusal.arrow_label(),
-            codes::status(code),
-            because(&refusal),
-            warning(&refusal),
-        ),
-        [refusal],
-    )
+    answered(case, "refused", refusal)
 }
 
 /// REGISTER that ended with something else than a challenge.
@@ -1188,6 +1168,21 @@ impl Step<'_> {
     fn arrow_label(&self) -> String {
         shown(self.arrow.label.as_bytes())
     }
+}
+
+/// Who refused or failed, with which response, and everything that it says of why.
+fn answered(case: &Case<'_>, how: &str, refusal: Step<'_>) -> Option<Told> {
+    told(
+        format!(
+            "{} {how} with {}: {}{}{}.",
+            case.host(refusal.from),
+            refusal.arrow_label(),
+            codes::status(refusal.status()),
+            because(&refusal),
+            warning(&refusal),
+        ),
+        [refusal],
+    )
 }
 
 /// ` (Q.850 cause 34: no circuit or channel is free)` after Reason (RFC 3326).
