@@ -12,7 +12,7 @@ use axum::{
     extract::{Request, State},
     http::StatusCode,
 };
-use hepcat_wire::{IpProtocol, Message, MessageBuilder, ProtocolType, Version};
+use hepcat_wire::{IpProtocol, Message, MessageBuilder, ProtocolType, Version, convert};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -51,7 +51,8 @@ pub(super) struct Imported {
 }
 
 /// Takes the SIP and HEP of a pcap, pcapng or dump of frames, which may be gzipped, as if it were sent now. Of SIP the
-/// times are moved so that the last message is of now; frames of HEP stay as they are.
+/// times are moved so that the last message is of now; frames of HEP keep theirs, and those of versions 1 and 2 become
+/// version 3.
 #[utoipa::path(
     post,
     path = "/api/v1/import",
@@ -160,9 +161,12 @@ fn frame(item: &Item, moved: Duration, now: Duration) -> Result<Vec<u8>, &'stati
             builder.encode(Version::V3).map_err(|error| error.reason())
         }
         Content::Hep => match Message::parse_lax(item.octets.as_slice()) {
-            Ok(message) if message.version() == Version::V3 => Ok(message.as_frame().to_vec()),
-            // Only these stand in a stream.
-            Ok(_) => Err("not_version_3"),
+            // Only version 3 stands in a stream, and version 1 has no time of its own.
+            Ok(message) => {
+                let arrival = item.seen.and_then(|seen| seen.time);
+                let arrival = arrival.map_or(now, |time| time + moved);
+                convert::to_v3(&message, arrival).map_err(|error| error.reason())
+            }
             Err(error) => Err(error.reason()),
         },
         Content::Other(what) => Err(what),
