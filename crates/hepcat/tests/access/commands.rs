@@ -1,7 +1,7 @@
 //! `hepcat user` beside a node and without one, and what `hepcat check` says of a node that nobody could sign in to.
 
 use std::{
-    io::Write as _,
+    io::{Read as _, Write as _},
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -93,6 +93,52 @@ fn users_come_from_a_file_or_standard_input_and_go_again() {
         assert!(log.contains(action), "{action} in {log}");
     }
     assert!(!log.contains("horse"), "{log}");
+}
+
+#[test]
+fn the_prompt_does_not_show_what_is_typed() {
+    let directory = TempDir::new().expect("a directory");
+    let place = directory.path().join("data");
+    // `script` (bsdutils, which Debian always has) gives it a terminal of its own.
+    let command = format!(
+        "{} user add ann --role admin --data-dir {}",
+        env!("CARGO_BIN_EXE_hepcat"),
+        place.display()
+    );
+    let mut child = Command::new("script")
+        .args([
+            "--quiet",
+            "--return",
+            "--flush",
+            "--command",
+            &command,
+            "/dev/null",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script runs");
+    let mut typing = child.stdin.take().expect("a pipe");
+    let mut screen = child.stdout.take().expect("a pipe");
+    let mut shown = String::new();
+    let mut wait_for = |text: &str| {
+        while !shown.contains(text) {
+            let mut part = [0; 256];
+            let length = screen.read(&mut part).expect("read");
+            assert!(length > 0, "it ended, and never said {text}: {shown}");
+            shown.push_str(&String::from_utf8_lossy(&part[..length]));
+        }
+        shown.clone()
+    };
+    wait_for("password of ann: ");
+    typing.write_all(b"correct horse\n").expect("typed");
+    wait_for("once more: ");
+    typing.write_all(b"correct horse\n").expect("typed");
+    let shown = wait_for("ann is admin");
+    assert!(!shown.contains("horse"), "{shown}");
+    assert!(child.wait().expect("it ends").success());
+    let listed = said(&user(&place, &["list", "--json"], ""));
+    assert!(listed.contains("\"ann\""), "{listed}");
 }
 
 #[test]

@@ -70,8 +70,9 @@ fn prompt(text: &str) -> anyhow::Result<Vec<u8>> {
         .write(true)
         .open("/dev/tty")
         .context("cannot ask at the terminal")?;
-    terminal.write_all(text.as_bytes())?;
+    // Silent first: whoever sees the prompt may type, and nothing typed before is taken for an answer.
     let silent = Silent::new(terminal.try_clone()?)?;
+    terminal.write_all(text.as_bytes())?;
     let mut line = Vec::new();
     let read = BufReader::new((&terminal).take(LONGEST as u64 + 64)).read_until(b'\n', &mut line);
     drop(silent);
