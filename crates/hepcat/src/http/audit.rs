@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{openapi::NotKept, problem::Problem, server::Shared};
-use crate::state::audit::{self, Entry};
+use crate::state::audit::{self, Entry, Sought};
 
 /// Entries on one page where nobody says how many, and at most.
 const PAGE: u32 = 200;
@@ -22,6 +22,11 @@ pub(super) struct AuditParameters {
     limit: Option<u32>,
     /// Only entries before this one: `next` of the page before.
     before: Option<i64>,
+    /// Only entries of this action.
+    action: Option<String>,
+    /// Only entries with this in user, address, action or subject, in upper or lower case.
+    #[serde(default)]
+    text: String,
 }
 
 /// A page of the audit log.
@@ -47,10 +52,15 @@ pub(super) async fn list(
     Parameters(parameters): Parameters<AuditParameters>,
 ) -> Result<Json<AuditPage>, Problem> {
     let limit = parameters.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
+    let sought = Sought {
+        before: parameters.before,
+        action: parameters.action.filter(|action| !action.is_empty()),
+        text: parameters.text,
+    };
     let read = shared
         .node
         .state()
-        .call(move |connection| audit::list(connection, parameters.before, limit));
+        .call(move |connection| audit::list(connection, &sought, limit));
     let entries = read.await.map_err(|error| {
         tracing::error!(%error, "the audit log cannot be read");
         Problem::new(

@@ -91,19 +91,31 @@ fn tidy(connection: &Connection, last: i64, bounds: Bounds) -> rusqlite::Result<
         .map(drop)
 }
 
-/// Entries before the one numbered `before`, the newest first.
+/// Which entries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sought {
+    /// Only those before the one with this number.
+    pub before: Option<i64>,
+    /// Only those of this action.
+    pub action: Option<String>,
+    /// Only those in whose user, address, action or subject this stands, in upper or lower case (of ASCII).
+    pub text: String,
+}
+
+/// Entries, the newest first.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn list(
-    connection: &Connection,
-    before: Option<i64>,
-    limit: u32,
-) -> rusqlite::Result<Vec<Entry>> {
+pub fn list(connection: &Connection, sought: &Sought, limit: u32) -> rusqlite::Result<Vec<Entry>> {
+    // What stands between the fields can be in none of them.
     let mut statement = connection.prepare(
-        "SELECT id, at, user, role, address, action, subject FROM audit WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+        "SELECT id, at, user, role, address, action, subject FROM audit
+         WHERE id < ?1 AND (?2 IS NULL OR action = ?2)
+         AND (?3 = '' OR instr(lower(user || char(10) || address || char(10) || action || char(10) || subject), lower(?3)) > 0)
+         ORDER BY id DESC LIMIT ?4",
     )?;
-    let rows = statement.query_map((before.unwrap_or(i64::MAX), limit), |row| {
+    let before = sought.before.unwrap_or(i64::MAX);
+    let rows = statement.query_map((before, &sought.action, &sought.text, limit), |row| {
         Ok(Entry {
             id: row.get(0)?,
             at: Timestamp::from_microsecond(row.get(1)?).unwrap_or_default(),

@@ -77,6 +77,8 @@ fn ways_out(call: &str, message: &str) -> Vec<String> {
         format!("/api/v1/calls/{call}/messages"),
         format!("/api/v1/calls/{call}/ladder"),
         format!("/api/v1/calls/{call}/flow"),
+        format!("/api/v1/calls/{call}/explanation"),
+        format!("/api/v1/calls/{call}/quality"),
         format!("/api/v1/calls/{call}/export?format=pcapng"),
         format!("/api/v1/calls/{call}/export?format=text"),
         format!("/api/v1/calls/{call}/export?format=json"),
@@ -91,6 +93,8 @@ fn ways_out(call: &str, message: &str) -> Vec<String> {
         "/api/v1/facets?field=to&of=calls".to_owned(),
         "/api/v1/registrations".to_owned(),
         "/api/v1/traces".to_owned(),
+        "/api/v1/overview".to_owned(),
+        "/api/v1/agents".to_owned(),
         "/api/v1/agents/127.0.0.1".to_owned(),
     ]
 }
@@ -198,6 +202,13 @@ async fn what_is_hidden_from_a_role_comes_out_nowhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_live_stream_is_masked_and_ends_with_the_session() {
+    tokio::join!(
+        a_stream_is_masked_and_ends("/api/v1/live"),
+        a_stream_is_masked_and_ends("/api/v1/calls/live"),
+    );
+}
+
+async fn a_stream_is_masked_and_ends(path: &str) {
     let door = Door::open(&EVERYBODY, MASKING).await;
     let cookie = door.cookie("viewer").await;
     let mut stream = TcpStream::connect(door.page).expect("connect");
@@ -206,7 +217,7 @@ async fn the_live_stream_is_masked_and_ends_with_the_session() {
         .expect("a limit");
     write!(
         stream,
-        "GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: {cookie}\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: {cookie}\r\n\r\n"
     )
     .expect("sent");
     let read_until = |mut stream: TcpStream, text: &'static str| {
@@ -413,6 +424,32 @@ async fn the_audit_log_says_who_opened_what() {
     let status = door.node.status().access;
     assert_eq!(status.audit["lost"], 0);
     assert!(status.audit["written"] >= entries.len() as u64);
+
+    // Page by page, of one kind, or with a word in it.
+    for (wanted, found) in [
+        ("action=sign_in_failed", vec!["viewer\u{1b}[31m"]),
+        ("action=open&text=OPENED-1", vec!["viewer"]),
+        ("text=opened-1", vec!["viewer", "viewer"]),
+        ("action=open&text=nobody", vec![]),
+        ("text=%25", vec![]),
+    ] {
+        let path = format!("/api/v1/audit?{wanted}");
+        let page = door.get_as(&admin, &path).await.json();
+        let users = page["entries"].as_array().expect("entries").iter();
+        let users: Vec<&str> = users.filter_map(|entry| entry["user"].as_str()).collect();
+        assert_eq!(users, found, "{wanted}: {page}");
+    }
+    let first = door.get_as(&admin, "/api/v1/audit?limit=2").await.json();
+    let next = first["next"].as_i64().expect("more");
+    let path = format!("/api/v1/audit?limit=2&before={next}");
+    let second = door.get_as(&admin, &path).await.json();
+    assert_eq!(first["entries"][1]["id"], next);
+    assert!(
+        second["entries"][0]["id"]
+            .as_i64()
+            .is_some_and(|id| id < next),
+        "{second}"
+    );
 
     // The same from the command line, where what was typed as a name does nothing to the terminal.
     let output = Command::new(env!("CARGO_BIN_EXE_hepcat"))

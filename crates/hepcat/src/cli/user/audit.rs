@@ -6,13 +6,22 @@ use clap::Args;
 use serde_json::json;
 
 use super::{NotDone, Place};
-use crate::{render::escape_str, state};
+use crate::{
+    render::escape_str,
+    state::{self, audit::Sought},
+};
 
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {
     /// How many entries, the newest.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
+    /// Only those of this action, as docs/access.md names them.
+    #[arg(long)]
+    action: Option<String>,
+    /// Only those with this in user, address, action or subject.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    text: String,
     /// Print one JSON object a line instead of text.
     #[arg(long)]
     json: bool,
@@ -20,7 +29,12 @@ pub(super) struct AuditArgs {
 
 /// Prints the oldest of them first, as logs are read.
 pub(super) fn run(place: &Place, arguments: &AuditArgs) -> Result<(), NotDone> {
-    let entries = state::audit::list(&place.state, None, arguments.limit);
+    let sought = Sought {
+        action: arguments.action.clone(),
+        text: arguments.text.clone(),
+        ..Sought::default()
+    };
+    let entries = state::audit::list(&place.state, &sought, arguments.limit);
     for entry in entries
         .context("the audit log cannot be read")?
         .iter()
