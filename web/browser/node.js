@@ -1,23 +1,26 @@
 // The program that is tested: a node with a store and free ports, and what is sent to it.
 
 import { spawn } from 'node:child_process'
-import { createSocket } from 'node:dgram'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const CONFIG = (directory) => `
+/** `http` goes to its table, `more` behind everything. */
+const CONFIG = (directory, { http = '', more = '' }) => `
 [node]
 data_dir = ${JSON.stringify(directory)}
 [store]
 [http]
 listen = "127.0.0.1:0"
+${http}
 [[listener]]
 name = "udp"
 socket = "hep_udp:127.0.0.1:0"
 [[listener]]
 name = "tcp"
 socket = "hep_tcp:127.0.0.1:0"
+${more}
 `
 /** How long anything may take on a machine that has other things to do. */
 export const PATIENCE = 30_000
@@ -34,36 +37,52 @@ export async function until(what, ask, done) {
 }
 
 export class Node {
-  static async start(binary) {
+  /** A node with a data directory of its own, or with one that has been filled. */
+  static async start(binary, { kept, ...more } = {}) {
     const node = new Node()
     node.binary = binary
     node.directory = mkdtempSync(join(tmpdir(), 'hepcat-browser-'))
-    const file = join(node.directory, 'hepcat.toml')
-    writeFileSync(file, CONFIG(join(node.directory, 'data')))
-    node.child = spawn(binary, ['run', '-c', file], { stdio: ['ignore', 'pipe', 'pipe'] })
+    writeFileSync(node.config, CONFIG(kept ?? join(node.directory, 'data'), more))
+    await node.#run()
+    return node
+  }
+
+  get config() {
+    return join(this.directory, 'hepcat.toml')
+  }
+
+  /** Ends it and starts it again: what it has is in files then. Its addresses are others. */
+  async restart() {
+    await this.#end()
+    await this.#run()
+  }
+
+  async #run() {
+    this.child = spawn(this.binary, ['run', '-c', this.config], { stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''
-    for (const stream of [node.child.stdout, node.child.stderr]) stream.on('data', (text) => (said += text))
+    for (const stream of [this.child.stdout, this.child.stderr]) stream.on('data', (text) => (said += text))
     const page = () => /http:\/\/(127\.0\.0\.1:\d+)/.exec(said)?.[1]
     const address = await until(
       'the node',
-      () => page() ?? node.child.exitCode,
+      () => page() ?? this.child.exitCode,
       (it) => typeof it === 'string',
     )
-    node.page = `http://${address}/`
+    this.page = `http://${address}/`
     await until(
       'readiness',
       () =>
-        fetch(`${node.page}readyz`).then(
+        fetch(`${this.page}readyz`).then(
           (it) => it.ok,
           () => false,
         ),
       Boolean,
     )
-    return node
   }
 
   status() {
-    return fetch(`${this.page}api/v1/status`).then((answer) => answer.json())
+    // A node with users wants to know who asks.
+    const headers = this.token ? { authorization: `Bearer ${this.token}` } : {}
+    return fetch(`${this.page}api/v1/status`, { headers }).then((answer) => answer.json())
   }
 
   async listener(name) {
@@ -90,29 +109,43 @@ export class Node {
     return JSON.parse(said).messages
   }
 
-  /** Sends SIP as HEP version 3 over UDP. */
+  /**
+   * Sends SIP as HEP version 3 over TCP, one microsecond after the other. A payload may stand in an object with `back`
+   * where it goes the other way.
+   */
   async send(payloads) {
-    const [host, port] = (await this.listener('udp')).split(':')
-    const socket = createSocket('udp4')
-    for (const payload of payloads) {
-      const frame = hep3(Buffer.from(payload))
-      await new Promise((resolve, reject) =>
-        socket.send(frame, Number(port), host, (error) => (error ? reject(error) : resolve())),
-      )
-    }
-    socket.close()
+    const [host, port] = (await this.listener('tcp')).split(':')
+    const socket = connect(Number(port), host)
+    const begun = Date.now() * 1000
+    const frames = payloads.map((one, index) => {
+      const { payload, back } = typeof one === 'string' ? { payload: one, back: false } : one
+      return hep3(Buffer.from(payload), begun + index, back)
+    })
+    await new Promise((resolve, reject) => {
+      socket.on('error', reject)
+      socket.on('close', resolve)
+      socket.on('connect', () => socket.end(Buffer.concat(frames)))
+      socket.resume()
+    })
   }
 
-  async stop() {
+  async #end() {
     const ended = new Promise((resolve) => this.child.on('exit', resolve))
     this.child.kill('SIGTERM')
     await ended
+  }
+
+  async stop() {
+    await this.#end()
     rmSync(this.directory, { recursive: true, force: true })
   }
 }
 
-/** A frame of version 3 (HEP3 rev. 37): generic chunks, each with vendor 0, type and length in front. */
-function hep3(payload) {
+/**
+ * A frame of version 3 (HEP3 rev. 37): generic chunks, each with vendor 0, type and length in front. `micros` is when it
+ * was captured, since 1970.
+ */
+function hep3(payload, micros, back) {
   const octet = (number) => Buffer.from([number])
   const short = (number) => Buffer.from([number >> 8, number & 255])
   const long = (number) => {
@@ -120,16 +153,16 @@ function hep3(payload) {
     octets.writeUInt32BE(number >>> 0)
     return octets
   }
-  const now = Date.now()
+  const [here, there] = [Buffer.from([198, 51, 100, 66]), Buffer.from([192, 0, 2, 10])]
   const chunks = [
     [1, octet(2)],
     [2, octet(17)],
-    [3, Buffer.from([198, 51, 100, 66])],
-    [4, Buffer.from([192, 0, 2, 10])],
+    [3, back ? there : here],
+    [4, back ? here : there],
     [7, short(5060)],
     [8, short(5060)],
-    [9, long(Math.floor(now / 1000))],
-    [10, long((now % 1000) * 1000)],
+    [9, long(Math.floor(micros / 1_000_000))],
+    [10, long(micros % 1_000_000)],
     [11, octet(1)],
     [12, long(66)],
     [15, payload],

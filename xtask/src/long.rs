@@ -16,6 +16,7 @@ use crate::{
     bench,
     cargo::{cargo, root, succeeds, target_directory},
     table,
+    test::page,
 };
 
 #[derive(Debug, Args)]
@@ -34,6 +35,9 @@ pub(crate) struct LongArgs {
     /// What is random in the soak and in hostile input follows from this; another each time where it is not given.
     #[arg(long)]
     seed: Option<u64>,
+    /// Messages that are kept before the browser comes.
+    #[arg(long, default_value_t = 1_000_000)]
+    rows: u64,
     /// Cases of each property test.
     #[arg(long, default_value_t = 100_000)]
     cases: u64,
@@ -60,6 +64,8 @@ enum LongSuite {
     StoreKills,
     /// Every fault of a collector for a minute each, and how long the sender's writes took.
     Faults,
+    /// The page in Chromium as in `test`, before a store of a million messages.
+    Browser,
 }
 
 pub(crate) fn suite_names() -> Vec<String> {
@@ -82,6 +88,7 @@ pub(crate) fn run(arguments: &LongArgs) -> Result<bool> {
         LongSuite::Faults => faults(arguments.seconds.unwrap_or(60)),
         LongSuite::Hostile => hostile(arguments.lasting(60), arguments.seed()),
         LongSuite::Soak => soak(arguments),
+        LongSuite::Browser => browser(arguments.rows),
         LongSuite::Steady => bench::steady(Duration::from_secs(arguments.seconds.unwrap_or(3600))),
     }
 }
@@ -94,6 +101,21 @@ impl LongArgs {
     fn seed(&self) -> u64 {
         self.seed.unwrap_or_else(|| std::process::id().into())
     }
+}
+
+/// The checks of the page before a store that was filled.
+fn browser(rows: u64) -> Result<bool> {
+    let Some(binary) = release_build()? else {
+        return Ok(false);
+    };
+    let mut checks = match page::browser("run.js", &binary)? {
+        Ok(checks) => checks,
+        Err(why) => bail!(why),
+    };
+    let directory = tempfile::tempdir()?;
+    bench::fill(directory.path(), rows, 256)?;
+    let outcome = page::checked(checks.arg("--kept").arg(directory.path()))?;
+    Ok(outcome.is_good())
 }
 
 /// How much more memory the last quarter may take than the second.

@@ -32,7 +32,7 @@ enum Command {
     Test(test::TestArgs),
     /// Runs the full form of a suite: property tests with many cases, fuzzing, faults, a soak.
     Long(long::LongArgs),
-    /// Makes the figures: relay, ceiling, spool, keep, store, rivals, codec.
+    /// Makes the figures: relay, ceiling, spool, keep, store, page, rivals, codec.
     #[command(subcommand)]
     Bench(bench::BenchCommand),
     /// The load generator of `bench`, as a process of its own.
@@ -75,6 +75,6 @@ fn list() -> anyhow::Result<bool> {
     Arguments::command().print_help()?;
     println!("\nSuites of test:   {}", test::suite_names().join(", "));
     println!("Suites of long:   {}", long::suite_names().join(", "));
-    println!("Figures of bench: relay, ceiling, spool, keep, store, rivals, codec");
+    println!("Figures of bench: relay, ceiling, spool, keep, store, page, rivals, codec");
     Ok(true)
 }

@@ -7,6 +7,7 @@ mod ceiling;
 pub(crate) mod child;
 mod example;
 mod keep;
+mod page;
 mod path;
 mod priority;
 mod relay;
@@ -32,6 +33,8 @@ use hepcat_testkit::load::MESSAGES_PER_CALL;
 use crate::cargo::{cargo, succeeds, target_directory};
 use run::Bench;
 
+pub(crate) use page::fill;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
     /// The node between generator and sink: rate, loss, order, CPU, memory, latency, over every path.
@@ -45,6 +48,8 @@ pub(crate) enum BenchCommand {
     Keep(keep::KeepArgs),
     /// Octets a message, and what searches over a day cost: the engine alone, and a node over HTTP.
     Store(store::StoreArgs),
+    /// The page in Chromium before a store of a million messages: first list, ladders, long tasks, weight.
+    Page(page::PageArgs),
     /// The same messages in the store, PostgreSQL and SQLite, and the same questions to these, DuckDB and ClickHouse.
     Rivals(rivals::RivalsArgs),
     /// The codec, the SIP scanner and the query matcher by criterion.
@@ -123,6 +128,7 @@ pub(crate) fn run(command: &BenchCommand) -> Result<bool> {
         }
         BenchCommand::Keep(arguments) => keep::run(arguments),
         BenchCommand::Store(arguments) => store::run(arguments),
+        BenchCommand::Page(arguments) => page::run(arguments),
         BenchCommand::Rivals(arguments) => rivals::run(arguments),
         BenchCommand::Codec => Ok(true),
     }

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything a change must pass, and one table that says how it went.
 
 mod debian;
-mod page;
+pub(crate) mod page;
 pub(crate) mod python;
 mod suite;
 
@@ -24,7 +24,7 @@ pub(crate) struct TestArgs {
 
 /// How a suite went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Tally {
+pub(crate) struct Tally {
     passed: usize,
     failed: usize,
     skipped: usize,
@@ -34,13 +34,18 @@ struct Tally {
 
 /// A suite that ran, or why it did not.
 #[derive(Debug)]
-struct Outcome {
+pub(crate) struct Outcome {
     tally: Tally,
     /// What the table says beside it.
     notes: Vec<String>,
 }
 
 impl Outcome {
+    /// Whether something ran, and nothing failed.
+    pub(crate) fn is_good(&self) -> bool {
+        self.tally.failed == 0 && self.tally.passed > 0
+    }
+
     fn of(tally: Tally) -> Self {
         Self {
             tally,

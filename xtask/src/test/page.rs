@@ -9,6 +9,8 @@ use crate::cargo::{cargo, root, succeeds, target_directory, watch};
 
 /// Debian's browser.
 const CHROMIUM: &str = "/usr/bin/chromium";
+/// Its proxy, before which the page is looked at below a path.
+const NGINX: &str = "/usr/sbin/nginx";
 
 /// Scripts of `web/package.json`, in the order in which they are run.
 const CHECKS: [&str; 5] = ["check", "lint", "test", "build", "weigh"];
@@ -31,28 +33,56 @@ pub(super) fn run(_ci: bool) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// The page in Chromium, before the program: each check says in a line how it went.
-pub(super) fn in_browser(_ci: bool) -> Result<Outcome> {
+/// A script of `web/browser` before a program, and why it cannot be run where it cannot: what it needs is installed
+/// first.
+pub(crate) fn browser(
+    script: &str,
+    program: &Path,
+) -> Result<std::result::Result<Command, &'static str>> {
     let web = root().join("web");
     if let Some(why) = missing(&web)? {
-        return Ok(skipped(1, why));
+        return Ok(Err(why));
     }
     if !Path::new(CHROMIUM).exists() && !debian::install(&["chromium"])? {
-        let why =
-            "not run: Debian's chromium is not installed (with root on Debian it is by itself)";
-        return Ok(skipped(1, why));
+        return Ok(Err(
+            "not run: Debian's chromium is not installed (with root on Debian it is by itself)",
+        ));
+    }
+    let mut node = Command::new("node");
+    node.current_dir(&web)
+        .arg(Path::new("browser").join(script))
+        .arg(program)
+        .arg(CHROMIUM);
+    Ok(Ok(node))
+}
+
+/// The page in Chromium, before the program: each check says in a line how it went.
+pub(super) fn in_browser(ci: bool) -> Result<Outcome> {
+    let program = target_directory()?.join("debug/hepcat");
+    let mut node = match browser("run.js", &program)? {
+        Ok(node) => node,
+        Err(why) => return Ok(skipped(1, why)),
+    };
+    let mut proxy_missing = None;
+    if !Path::new(NGINX).exists() && !debian::install(&["nginx"])? {
+        proxy_missing = Some("not behind nginx: Debian's nginx is not installed");
     }
     if !succeeds(&mut cargo(&["build", "--package", "hepcat"]))? {
         return Ok(Outcome::check(false));
     }
+    let mut outcome = checked(&mut node)?;
+    if let Some(why) = proxy_missing {
+        outcome.tally.skipped += usize::from(ci);
+        outcome.notes.push(why.to_owned());
+    }
+    Ok(outcome)
+}
+
+/// Runs checks that say in a line each how they went.
+pub(crate) fn checked(node: &mut Command) -> Result<Outcome> {
     let mut outcome = Outcome::check(true);
     outcome.tally.passed = 0;
-    let mut node = Command::new("node");
-    node.current_dir(&web)
-        .arg("browser/run.js")
-        .arg(target_directory()?.join("debug/hepcat"))
-        .arg(CHROMIUM);
-    let succeeded = watch(&mut node, |line| {
+    let succeeded = watch(node, |line| {
         outcome.tally.passed += usize::from(line.starts_with("ok "));
         outcome.tally.failed += usize::from(line.starts_with("FAILED "));
     })?;

@@ -49,9 +49,15 @@ struct Maker {
     writer: RowWriter,
 }
 
-/// The whole of the day before yesterday, and what there is to ask for in it.
+/// The whole of the day before yesterday, or what ends now; and what there is to ask for in it.
 pub(crate) fn make(arguments: &Arguments) -> Fallible<(Value, Samples)> {
-    let begin = (SystemClock::default().now().div_euclid(DAY) - 2) * DAY;
+    let now = SystemClock::default().now();
+    let begin = if arguments.until_now {
+        let length = Duration::from_secs_f64(arguments.rows as f64 / arguments.rate);
+        now - i64::try_from(length.as_micros())?
+    } else {
+        (now.div_euclid(DAY) - 2) * DAY
+    };
     let clock = Arc::new(TrafficClock {
         now: begin.into(),
         machine: SystemClock::default(),

@@ -6,7 +6,8 @@
 //!
 //! Frames are decoded, scanned, followed and kept by the code of the node; only sockets are missing, and the clock is that
 //! of the traffic, so that a day passes in minutes. Afterwards the engine is searched, and a node may be started on the
-//! directory: `samples.json` says what there is to ask for. `cargo xtask bench store` does all of that.
+//! directory: `samples.json` says what there is to ask for. `cargo xtask bench store` does all of that. With `--until-now`
+//! the last message is of now, however few hours that makes, and nothing is searched.
 
 #![expect(clippy::print_stdout, reason = "what it says is its result")]
 
@@ -59,11 +60,13 @@ struct Arguments {
     directory: PathBuf,
     /// The directory is filled already.
     queries_only: bool,
+    /// The last message is of now, and only the directory is filled.
+    until_now: bool,
 }
 
 fn arguments() -> Fallible<Arguments> {
     let (mut rows, mut rate, mut memory) = (50_000_000, 579.0, 256 << 20);
-    let (mut directory, mut queries_only) = (None, false);
+    let (mut directory, mut queries_only, mut until_now) = (None, false, false);
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
         let mut value = || given.next().ok_or_else(|| format!("{name} wants a value"));
@@ -73,6 +76,7 @@ fn arguments() -> Fallible<Arguments> {
             "--memory-mib" => memory = value()?.parse::<u64>()? << 20,
             "--directory" => directory = Some(PathBuf::from(value()?)),
             "--queries-only" => queries_only = true,
+            "--until-now" => until_now = true,
             other => return Err(format!("unknown argument {other}").into()),
         }
     }
@@ -82,6 +86,7 @@ fn arguments() -> Fallible<Arguments> {
         memory,
         directory: directory.ok_or("--directory is where it goes")?,
         queries_only,
+        until_now,
     })
 }
 
@@ -112,6 +117,10 @@ fn main() -> Fallible<()> {
         figures["made"] = made;
         samples
     };
+    if arguments.until_now {
+        println!("figures {figures}");
+        return Ok(());
+    }
     let clock = Arc::new(TrafficClock {
         now: samples.end.into(),
         machine: SystemClock::default(),
