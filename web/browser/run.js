@@ -1,19 +1,26 @@
 // The page in a real browser, before the real program.
 //
-//   node browser/run.js PROGRAM CHROMIUM [DIRECTORY FOR PICTURES]
+//   node browser/run.js PROGRAM CHROMIUM [DIRECTORY FOR PICTURES] [--kept DIRECTORY] [--only PART OF A NAME]
+//
+// With --kept the node has a store that has been filled. With --only only some of the checks are run.
 //
 // Each check is a line: `ok NAME` or `FAILED NAME`. What the browser complains about fails the check during which it did.
 
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { chromium } from 'playwright-core'
 import { door } from './door.js'
 import { Node, PATIENCE, until } from './node.js'
+import { behindProxy } from './proxy.js'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-const [program, browserPath, pictures] = process.argv.slice(2)
-const node = await Node.start(program)
+const {
+  positionals: [program, browserPath, pictures],
+  values: { kept, only },
+} = parseArgs({ allowPositionals: true, options: { kept: { type: 'string' }, only: { type: 'string' } } })
+const node = await Node.start(program, { kept })
 const browser = await chromium.launch({ executablePath: browserPath, args: ['--no-sandbox'] })
 const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: 'light' })
 context.setDefaultTimeout(PATIENCE)
@@ -31,6 +38,7 @@ function watch(page) {
 }
 
 async function check(name, body) {
+  if (only && !name.includes(only)) return
   complaints = []
   const page = watch(await context.newPage())
   try {
@@ -51,6 +59,26 @@ const equal = (found, wanted, what) => {
 const rows = (page) => page.locator('[role=row][data-row]')
 const open = (page, query) => page.goto(`${node.page}?q=${encodeURIComponent(query)}`)
 
+const invite = (id) =>
+  `INVITE sip:live@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK${id}\r\nFrom: <sip:fresh@a>;tag=1\r\n` +
+  `To: <sip:live@b>\r\nCall-ID: ${id}@a\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n`
+
+/** What axe has to say about what is shown. */
+async function faults(page, what) {
+  await page.evaluate(axe)
+  const { violations } = await page.evaluate(() =>
+    globalThis.axe.run(document, {
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'],
+      // It takes what stands in the title of an arrow for text that is to be seen.
+      rules: { 'label-content-name-mismatch': { enabled: false } },
+    }),
+  )
+  return violations.map(({ id, nodes }) => {
+    const where = nodes.slice(0, 3).map((one) => `${one.target} ${one.failureSummary}`)
+    return `${what}: ${id}: ${where.join(' | ')}`
+  })
+}
+
 /** Lists what a query finds, and opens the first. */
 async function openFirst(page, query) {
   await open(page, query)
@@ -61,15 +89,17 @@ async function openFirst(page, query) {
 }
 
 try {
-  await check('without anything received it says how agents are pointed here', async (page) => {
-    await page.goto(node.page)
-    await page.getByText('OpenSIPS').waitFor()
-    await page.getByText('hepcat demo').waitFor()
-  })
+  if (!kept)
+    await check('without anything received it says how agents are pointed here', async (page) => {
+      await page.goto(node.page)
+      await page.getByText('OpenSIPS').waitFor()
+      await page.getByText('hepcat demo').waitFor()
+    })
 
   await check('calls appear by themselves', async (page) => {
     await page.goto(node.page)
-    await page.getByText('hepcat demo').waitFor()
+    if (kept) await rows(page).first().waitFor()
+    else await page.getByText('hepcat demo').waitFor()
     await node.kept(await node.demo('600x'))
     await rows(page).first().waitFor()
     await page.getByText(/^[12]\d\d\+? calls$/).waitFor()
@@ -260,9 +290,6 @@ try {
     await page.goto(node.page)
     await rows(page).first().waitFor()
     await page.keyboard.press('p')
-    const invite = (id) =>
-      `INVITE sip:live@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK${id}\r\nFrom: <sip:fresh@a>;tag=1\r\n` +
-      `To: <sip:live@b>\r\nCall-ID: ${id}@a\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n`
     await node.send([invite('live1'), invite('live2')])
     await page.getByRole('button', { name: '2 new' }).click()
     await page.locator('[data-row]').filter({ hasText: 'fresh' }).first().waitFor()
@@ -272,23 +299,7 @@ try {
     await check(`nothing stands in the way of a screen reader (${scheme})`, async (page) => {
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
       const found = []
-      const look = async (what) => {
-        await page.evaluate(axe)
-        const { violations } = await page.evaluate(() =>
-          globalThis.axe.run(document, {
-            runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'],
-            // It takes what stands in the title of an arrow for text that is to be seen.
-            rules: { 'label-content-name-mismatch': { enabled: false } },
-          }),
-        )
-        for (const { id, nodes } of violations)
-          found.push(
-            `${what}: ${id}: ${nodes
-              .slice(0, 3)
-              .map((one) => `${one.target} ${one.failureSummary}`)
-              .join(' | ')}`,
-          )
-      }
+      const look = async (what) => found.push(...(await faults(page, what)))
       await page.goto(`${node.page}?last=1h`)
       await rows(page).first().waitFor()
       await look('calls')
@@ -297,6 +308,10 @@ try {
         await page.locator(`.${view} table`).first().waitFor()
         await look(view)
       }
+      await page.goto(`${node.page}?view=access`)
+      await page.getByText('Everybody may do everything here').waitFor()
+      await page.getByText('There is no link.').waitFor()
+      await look('access')
       await openFirst(page, 'flag:poor_quality')
       await page.getByText('User-Agent').first().waitFor()
       await look('a call')
@@ -416,7 +431,12 @@ try {
     equal(/[\u202e\u0000\u001b]/.test(shown), false, 'what acts is shown')
   })
 
-  await door({ program, node, browser, check, equal })
+  const look = async (page, what) => {
+    const found = await faults(page, what)
+    if (found.length > 0) throw new Error(found.join('\n'))
+  }
+  await behindProxy({ program, browser, check, equal, invite })
+  await door({ program, node, browser, check, equal, look, pictures })
 } finally {
   await browser.close()
   await node.stop()

@@ -2,6 +2,7 @@
 
 import type {
   Agent,
+  AuditEntry,
   Call,
   CallPage,
   CallQuality,
@@ -12,6 +13,7 @@ import type {
   Message,
   Overview,
   Registration,
+  SharedLink,
   Status,
 } from './types'
 
@@ -105,6 +107,10 @@ export const api = {
       file,
     ),
   testCall: () => get<{ call_id: string; listener: string }>('test-call', {}, undefined, 'POST'),
+  links: (signal?: AbortSignal) => get<{ links: SharedLink[] }>('links', {}, signal),
+  revoke: (id: string) => get<{ links: SharedLink[] }>(`links/${name(id)}`, {}, undefined, 'DELETE'),
+  audit: (parameters: Parameters, signal?: AbortSignal) =>
+    get<{ entries: AuditEntry[]; next: number | null; lost: number }>('audit', parameters, signal),
   ledger: (signal?: AbortSignal) => get<Ledger>('ledger', {}, signal),
   /** Where a call is as a file. */
   file: (id: string, format: string) => address(`calls/${name(id)}/export`, { format }),

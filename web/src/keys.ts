@@ -16,6 +16,7 @@ export const KEYS: Key[] = [
   { keys: ['2'], where: 'everywhere', action: 'screen:overview', says: 'the overview' },
   { keys: ['3'], where: 'everywhere', action: 'screen:agents', says: 'agents, destinations, the ledger' },
   { keys: ['4'], where: 'everywhere', action: 'screen:registrations', says: 'the registrations' },
+  { keys: ['5'], where: 'everywhere', action: 'screen:access', says: 'links and the audit log' },
   { keys: ['/', 'f', 'F3'], where: 'everywhere', action: 'search', says: 'write a query' },
   { keys: ['Escape'], where: 'everywhere', action: 'back', says: 'back, or close' },
   { keys: ['t'], where: 'everywhere', action: 'theme', says: 'light, dark, as the system' },

@@ -277,6 +277,27 @@ export interface Registration {
   failures: number
 }
 
+/** A link to a call, as it is listed: nothing can be opened with it. */
+export interface SharedLink {
+  id: string
+  name: string
+  call: string
+  user: string
+  created_at: string
+  expires_at: string
+}
+
+/** An entry of the audit log. */
+export interface AuditEntry {
+  id: number
+  at: string
+  user: string
+  role: string
+  address: string
+  action: string
+  subject: string
+}
+
 export type Counts = Record<string, number>
 
 export interface Intake {

@@ -7,6 +7,7 @@ describe('the address', () => {
     ['?q=user%3A33*+state%3Afailed', { ...HOME, query: 'user:33* state:failed' }],
     ['?view=overview&last=1h', { ...HOME, screen: 'overview', range: '1h' }],
     ['?last=ever', { ...HOME, range: '' }],
+    ['?view=access&text=ann', { ...HOME, screen: 'access', words: 'ann' }],
     ['?last=15m&all=1', { ...HOME, range: '15m', all: true }],
     ['?call=00aa&message=17&with=18', { ...HOME, call: '00aa', message: '17', other: '18' }],
   ]

@@ -1,6 +1,6 @@
 // The address bar is the state: what stands there can be pasted to a colleague, who sees the same.
 
-export const SCREENS = ['calls', 'overview', 'agents', 'registrations'] as const
+export const SCREENS = ['calls', 'overview', 'agents', 'registrations', 'access'] as const
 export type Screen = (typeof SCREENS)[number]
 
 export interface Address {
@@ -12,6 +12,8 @@ export interface Address {
   range: string
   /** Registrations, subscriptions, messages and OPTIONS as well. */
   all: boolean
+  /** What is looked for in lists that have no query: registrations, the audit log. */
+  words: string
   /** The call that is open. */
   call: string | null
   /** The message that is shown, by its row. */
@@ -27,6 +29,7 @@ export const HOME: Address = {
   query: '',
   range: '24h',
   all: false,
+  words: '',
   call: null,
   message: null,
   other: null,
@@ -42,6 +45,7 @@ export function parse(search: string): Address {
     range:
       range === 'ever' ? '' : range !== null && (seconds(range) !== null || span(range)) ? range : HOME.range,
     all: given.get('all') === '1',
+    words: given.get('text') ?? '',
     call: given.get('call'),
     message: given.get('call') ? given.get('message') : null,
     other: given.get('call') && given.get('message') ? given.get('with') : null,
@@ -55,6 +59,7 @@ export function format(address: Address): string {
   if (address.query) search.set('q', address.query)
   if (address.range !== HOME.range) search.set('last', address.range || 'ever')
   if (address.all) search.set('all', '1')
+  if (address.words) search.set('text', address.words)
   if (address.call) search.set('call', address.call)
   if (address.call && address.message) search.set('message', address.message)
   if (address.call && address.message && address.other) search.set('with', address.other)
