@@ -9,18 +9,20 @@ use crate::{
     counters::add,
     error::AppendError,
     hot::{Appended, HotBatch},
-    log::{LogFile, compress, seal},
+    log::{LogFile, seal},
     memory::{Reservation, Use},
     options::Fsync,
-    row::{MAX_GENERATION, MAX_PLACE, RowBatch, RowBatchBuilder, RowId, combine},
+    row::{MAX_GENERATION, MAX_PLACE, RowBatch, RowBatchBuilder, RowId, combine, keep_frame},
     store::Inner,
     ticket::Ticket,
 };
 
 /// Generations that may wait for being written; with more, the log waits too.
 pub(crate) const MAX_FROZEN: usize = 2;
-/// Octets of frames that go out in one write, about.
+/// Octets of frames that are synced together at most, about.
 const GROUP: usize = 4 << 20;
+/// Octets up to which frames are put together for one write.
+const SMALL_FRAMES: usize = 64 << 10;
 /// Hot batches of fewer rows are joined with the next,
 const SMALL: usize = 256;
 /// if both together have fewer octets: for a moment they are there twice.
@@ -87,7 +89,7 @@ impl Queue {
     }
 }
 
-/// Compresses rows, waits for memory at most `wait`, and hands them to the log.
+/// Waits for memory at most `wait`, and hands rows to the log.
 pub(crate) fn append(
     inner: &Inner,
     builder: RowBatchBuilder,
@@ -115,8 +117,7 @@ fn queue(
     wait: Duration,
     ticket: &Ticket,
 ) -> Result<(), AppendError> {
-    let count = builder.len();
-    let (batch, frame) = builder.finish_with(|octets| compress(octets, count));
+    let (batch, frame) = builder.finish_with_frame();
     let needed = (batch.memory() + frame.len()) as u64;
     let memory = inner
         .memory
@@ -298,21 +299,31 @@ impl Ingest {
     }
 
     fn write_group(&mut self, mut group: Vec<Pending>) {
-        let mut frames = Vec::with_capacity(group.iter().map(|pending| pending.frame.len()).sum());
+        let mut frames: Vec<Vec<u8>> = Vec::with_capacity(group.len());
         let mut place = self.rows;
         for pending in &mut group {
-            seal(&mut pending.frame, self.generation, place);
-            frames.extend_from_slice(&pending.frame);
-            pending.frame = Vec::new();
-            place += u32::try_from(pending.rows.len()).unwrap_or(MAX_PLACE);
+            let rows = u32::try_from(pending.rows.len()).unwrap_or(MAX_PLACE);
+            let mut frame = mem::take(&mut pending.frame);
+            seal(&mut frame, rows, self.generation, place);
+            place += rows;
+            match frames.last_mut() {
+                Some(last) if last.len() + frame.len() <= SMALL_FRAMES => {
+                    last.extend_from_slice(&frame);
+                    keep_frame(frame);
+                }
+                _ => frames.push(frame),
+            }
         }
-        if let Err(error) = self.append_to_log(&frames) {
+        let written = self.append_to_log(&mut frames, place);
+        let octets: usize = frames.iter().map(Vec::len).sum();
+        frames.into_iter().for_each(keep_frame);
+        if let Err(error) = written {
             self.refuse(group, &error);
             return;
         }
         let counters = &self.inner.counters;
         add(&counters.log_frames, group.len() as u64);
-        add(&counters.log_octets, frames.len() as u64);
+        add(&counters.log_octets, octets as u64);
         if self.rows == 0 {
             self.begun = self.inner.options.clock.monotonic();
         }
@@ -363,23 +374,26 @@ impl Ingest {
         }
     }
 
-    fn append_to_log(&mut self, frames: &[u8]) -> io::Result<()> {
+    /// Appends frames, with which the generation has `rows` rows.
+    fn append_to_log(&mut self, frames: &mut [Vec<u8>], rows: u32) -> io::Result<()> {
         let inner = &self.inner;
         if self.generation > MAX_GENERATION {
             return Err(io::Error::other("no generations are left"));
         }
         if self.log.is_none() {
             let durable = inner.options.fsync != Fsync::Never;
+            let spare = inner.spare_log();
             self.log = Some(LogFile::create(
                 inner.options.disk.as_ref(),
                 &inner.paths,
                 inner.node,
                 self.generation,
                 durable,
+                spare.as_deref(),
             )?);
         }
         match &mut self.log {
-            Some(log) => log.append(frames),
+            Some(log) => log.append(frames, rows),
             None => Ok(()),
         }
     }

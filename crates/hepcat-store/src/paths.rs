@@ -47,6 +47,11 @@ impl Paths {
         self.log().join(format!("{generation:010}.log"))
     }
 
+    /// Where a log file waits for being written over.
+    pub(crate) fn spare_log(&self, generation: u32) -> PathBuf {
+        self.temporary().join(format!("{generation:010}.log"))
+    }
+
     pub(crate) fn temporary(&self) -> PathBuf {
         self.root.join("tmp")
     }

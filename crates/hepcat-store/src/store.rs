@@ -2,7 +2,7 @@
 
 use std::{
     io, mem,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -36,6 +36,8 @@ use crate::{
 };
 
 const LOG_THREAD: &str = "store-log";
+/// Log files that are kept to be written over: as many as may come free while one is written.
+const SPARE_LOGS: usize = 2;
 
 /// What all threads of a store share.
 #[derive(Debug)]
@@ -55,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) trust: Trust,
     /// Nothing that tidies up or checks goes on: the store is about to be closed.
     tidying_ended: AtomicBool,
+    /// Log files that are to be written over.
+    spare_logs: Mutex<Vec<PathBuf>>,
     footers: Footers,
     closing: Mutex<Closing>,
     closed: Condvar,
@@ -267,12 +271,27 @@ impl Inner {
         self.frozen_changed.notify();
     }
 
+    /// Removes a log file whose rows are in segments, or keeps it to be written over.
     pub(crate) fn remove_log(&self, generation: u32) {
         let path = self.paths.log_file(generation);
+        let mut spares = self.spare_logs.lock();
+        if spares.len() < SPARE_LOGS && !self.is_closing() {
+            let spare = self.paths.spare_log(generation);
+            if self.options.disk.rename(&path, &spare).is_ok() {
+                spares.push(spare);
+                return;
+            }
+        }
+        drop(spares);
         if let Err(error) = self.options.disk.remove(&path) {
             // The manifest says that it is done with: the next start removes it.
             tracing::debug!(path = %path.display(), %error, "log file not removed");
         }
+    }
+
+    /// A log file that may be written over.
+    pub(crate) fn spare_log(&self) -> Option<PathBuf> {
+        self.spare_logs.lock().pop()
     }
 
     /// An error where writing so many octets would leave less free than retention keeps free.
@@ -348,6 +367,7 @@ impl Store {
             compacting: Mutex::default(),
             trust,
             tidying_ended: AtomicBool::new(false),
+            spare_logs: Mutex::default(),
             footers: Footers::default(),
             closing: Mutex::default(),
             closed: Condvar::new(),
@@ -572,6 +592,10 @@ impl Drop for Store {
         join(log);
         self.inner.end_log();
         join(others);
+        while let Some(spare) = self.inner.spare_log() {
+            // One that stays is removed at the next start.
+            drop(self.inner.options.disk.remove(&spare));
+        }
     }
 }
 

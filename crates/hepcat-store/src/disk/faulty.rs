@@ -155,6 +155,10 @@ impl Disk for FaultyDisk {
         Ok(self.wrap(self.inner.open(path)?, path))
     }
 
+    fn open_to_write(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(self.wrap(self.inner.open_to_write(path)?, path))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.step("rename", to)?;
         self.inner.rename(from, to)

@@ -46,6 +46,12 @@ pub trait Disk: Debug + Send + Sync {
     /// What the operating system says.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
+    /// A file that is there, to write over.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn open_to_write(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+
     /// Gives a file another name, replacing what has it.
     ///
     /// # Errors

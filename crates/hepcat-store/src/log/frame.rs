@@ -1,64 +1,28 @@
 //! One frame: a group of rows under one checksum.
 
-use std::cell::RefCell;
+use std::borrow::Cow;
 
-use zstd::bulk::Compressor;
-
-use super::{FRAME_HEADER, MAX_FRAME};
+use super::{COMPRESSED, FRAME_HEADER, MAX_FRAME};
 use crate::row::{Malformed, RowBatch, decode};
 
-/// A level of zstd that only looks for repetitions: two or three times as fast as level 1 on SIP, for half as many octets
-/// again in a file that lives for seconds.
-const LEVEL: i32 = -3;
-
-/// What compressing needs, kept by each thread that appends: clearing a megabyte for each frame costs as much as a
-/// third of compressing it.
-#[derive(Default)]
-struct Scratch {
-    compressor: Option<Compressor<'static>>,
-    compressed: Vec<u8>,
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
-
-/// A frame of `rows` encoded rows, without place and checksum: [`seal`] adds them. The expensive part, done by whoever
-/// appends.
-pub(crate) fn compress(octets: &[u8], rows: usize) -> Vec<u8> {
-    let mut frame = SCRATCH.with_borrow_mut(|scratch| {
-        let Scratch {
-            compressor,
-            compressed,
-        } = scratch;
-        compressed.clear();
-        compressed.reserve(zstd::zstd_safe::compress_bound(octets.len()));
-        if compressor.is_none() {
-            *compressor = Compressor::new(LEVEL).ok();
-        }
-        // What cannot be compressed leaves a body that does not hold, which the next start reports.
-        if let Some(compressor) = compressor
-            && compressor.compress_to_buffer(octets, compressed).is_err()
-        {
-            compressed.clear();
-        }
-        let mut frame = Vec::with_capacity(FRAME_HEADER + compressed.len());
-        frame.resize(FRAME_HEADER, 0);
-        frame.extend_from_slice(compressed);
-        frame
-    });
-    put(&mut frame, 12, number(rows));
-    put(&mut frame, 16, number(octets.len()));
-    frame
-}
-
-/// Completes a frame: it begins at row `place` of `generation`.
-pub(crate) fn seal(frame: &mut [u8], generation: u32, place: u32) {
+/// Completes a frame of `rows` encoded rows, which follow [`FRAME_HEADER`] octets of room: it begins at row `place` of
+/// `generation`.
+pub(crate) fn seal(frame: &mut [u8], rows: u32, generation: u32, place: u32) {
     put(frame, 8, place);
+    put(frame, 12, rows);
+    let encoded = number(frame.len().saturating_sub(FRAME_HEADER));
+    put(frame, 16, encoded);
     let length = number(frame.len().saturating_sub(8));
     put(frame, 0, length);
     let crc = checksum(generation, frame.get(8..).unwrap_or_default());
     put(frame, 4, crc);
+}
+
+/// The frame without rows that says where a log file ends for now: behind it is what an earlier generation left.
+pub(crate) fn end_mark(generation: u32, place: u32) -> [u8; FRAME_HEADER] {
+    let mut mark = [0; FRAME_HEADER];
+    seal(&mut mark, 0, generation, place);
+    mark
 }
 
 /// A frame that holds.
@@ -88,13 +52,18 @@ pub(crate) fn unseal(octets: &[u8], generation: u32) -> Option<Sealed<'_>> {
     })
 }
 
-/// The rows of a frame.
-pub(crate) fn decode_rows(frame: &Sealed<'_>) -> Result<RowBatch, Malformed> {
+/// The rows of a frame in a log file of `version`.
+pub(crate) fn decode_rows(frame: &Sealed<'_>, version: u16) -> Result<RowBatch, Malformed> {
     let length = usize::try_from(frame.length).map_err(|_large| Malformed)?;
     if length > MAX_FRAME {
         return Err(Malformed);
     }
-    let octets = zstd::bulk::decompress(frame.body, length).map_err(|_damaged| Malformed)?;
+    let octets = if version == COMPRESSED {
+        let octets = zstd::bulk::decompress(frame.body, length).map_err(|_damaged| Malformed)?;
+        Cow::Owned(octets)
+    } else {
+        Cow::Borrowed(frame.body)
+    };
     let rows = usize::try_from(frame.rows).map_err(|_many| Malformed)?;
     // No row has fewer octets than its presence bits, so this bounds what is reserved for them.
     if octets.len() != length || rows > length {

@@ -56,7 +56,7 @@ fn walk(
         return Ok((0, End::Torn(0)));
     }
     read_exact(file.as_ref(), &mut header, 0)?;
-    let (node, end) = read_header(&header, generation);
+    let (node, version, end) = read_header(&header, generation);
     if let Some(end) = end {
         return Ok((0, end));
     }
@@ -64,9 +64,14 @@ fn walk(
     let mut at = FILE_HEADER as u64;
     let mut octets = Vec::new();
     while at < length {
-        let Some(rows) = next(file.as_ref(), &mut octets, at, length, generation, count)? else {
+        let frame = next(file.as_ref(), &mut octets, at, length, generation, count)?;
+        let Some(rows) = frame.and_then(|frame| frame::decode_rows(&frame, version).ok()) else {
             return Ok((count, End::Torn(at)));
         };
+        if rows.is_empty() {
+            // The mark of the end: what is behind it was another generation's.
+            break;
+        }
         at += octets.len() as u64;
         let batch = rows.identified(node, generation, count);
         count += u32::try_from(batch.len()).unwrap_or(u32::MAX);
@@ -75,7 +80,8 @@ fn walk(
     Ok((count, End::Clean))
 }
 
-fn read_header(header: &[u8; FILE_HEADER], generation: u32) -> (u16, Option<End>) {
+/// Number of the node, version, and what is wrong with it.
+fn read_header(header: &[u8; FILE_HEADER], generation: u32) -> (u16, u16, Option<End>) {
     let [
         m0,
         m1,
@@ -105,18 +111,18 @@ fn read_header(header: &[u8; FILE_HEADER], generation: u32) -> (u16, Option<End>
     } else {
         None
     };
-    (node, end)
+    (node, version, end)
 }
 
-/// The rows of the frame at `at`, whose octets are left in `octets`; `None` where it does not hold.
-fn next(
+/// The frame at `at`, whose octets are left in `octets`; `None` where it does not hold.
+fn next<'a>(
     file: &dyn crate::disk::DiskFile,
-    octets: &mut Vec<u8>,
+    octets: &'a mut Vec<u8>,
     at: u64,
     length: u64,
     generation: u32,
     place: u32,
-) -> io::Result<Option<RowBatch>> {
+) -> io::Result<Option<frame::Sealed<'a>>> {
     let rest = usize::try_from(length - at).unwrap_or(usize::MAX);
     if rest < FRAME_HEADER {
         return Ok(None);
@@ -130,8 +136,69 @@ fn next(
     octets.clear();
     octets.resize(frame_length + 8, 0);
     read_exact(file, octets, at)?;
-    let rows = frame::unseal(octets, generation)
-        .filter(|frame| frame.place == place)
-        .and_then(|frame| frame::decode_rows(&frame).ok());
-    Ok(rows)
+    Ok(frame::unseal(octets, generation).filter(|frame| frame.place == place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        disk::{SystemDisk, write_all},
+        log::{COMPRESSED, seal},
+        row::{Row, RowBatchBuilder},
+    };
+
+    /// A frame as version 1 has it: the rows under zstd, and their length before.
+    fn compressed_frame(rows: RowBatchBuilder, generation: u32) -> Vec<u8> {
+        let (batch, plain) = rows.finish_with_frame();
+        let body = zstd::bulk::compress(&plain[FRAME_HEADER..], 1).expect("compressed");
+        let mut frame = vec![0; FRAME_HEADER];
+        frame.extend_from_slice(&body);
+        seal(
+            &mut frame,
+            batch.len().try_into().expect("few"),
+            generation,
+            0,
+        );
+        let length = u32::try_from(plain.len() - FRAME_HEADER).expect("short");
+        frame[16..20].copy_from_slice(&length.to_le_bytes());
+        let mut crc = crc32fast::Hasher::new_with_initial(generation);
+        crc.update(&frame[8..]);
+        frame[4..8].copy_from_slice(&crc.finalize().to_le_bytes());
+        frame
+    }
+
+    #[test]
+    fn a_file_of_version_1_is_read() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("0000000007.log");
+        let mut rows = RowBatchBuilder::default();
+        for payload in [&b"INVITE"[..], b"BYE"] {
+            let row = Row {
+                payload,
+                received_at: 1,
+                ..Row::default()
+            };
+            rows.push(&row).expect("small enough");
+        }
+        let mut octets = MAGIC.to_vec();
+        octets.extend_from_slice(&COMPRESSED.to_le_bytes());
+        octets.extend_from_slice(&3_u16.to_le_bytes());
+        octets.extend_from_slice(&7_u32.to_le_bytes());
+        octets.extend_from_slice(&compressed_frame(rows, 7));
+        let file = SystemDisk.create(&path).expect("a file");
+        write_all(file.as_ref(), &octets, 0).expect("written");
+        let replayed = replay(&SystemDisk, &path, 7).expect("readable");
+        assert_eq!((replayed.rows, replayed.end), (2, End::Clean));
+        let payloads: Vec<&[u8]> = (replayed.batches.iter())
+            .flat_map(|batch| {
+                batch
+                    .rows()
+                    .iter()
+                    .map(|row| row.payload)
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        assert_eq!(payloads, [&b"INVITE"[..], b"BYE"]);
+    }
 }

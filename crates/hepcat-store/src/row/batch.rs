@@ -1,6 +1,6 @@
 //! Rows on their way: many of them in arrow columns, which is how they are kept, searched and handed out.
 
-use std::{cell::RefCell, fmt, sync::Arc};
+use std::{cell::RefCell, fmt, mem, sync::Arc};
 
 use arrow::{
     array::{Array, ArrayRef, Int64Array, RecordBatch},
@@ -8,13 +8,15 @@ use arrow::{
     error::ArrowError,
 };
 
+use parking_lot::Mutex;
+
 use super::{
     collect::{absent, memory_of},
     columns::{Builders, Column, Row, Rows, schema},
     id::RowId,
     kind::{Malformed, Reader},
 };
-use crate::error::RowTooLarge;
+use crate::{error::RowTooLarge, log::FRAME_HEADER};
 
 /// Most octets of one row, all columns together: 1 MiB.
 pub const MAX_ROW_OCTETS: usize = 1 << 20;
@@ -140,12 +142,9 @@ pub struct RowBatchBuilder {
 #[derive(Debug, Default)]
 struct Collected {
     builders: Builders,
-    /// The rows as the log will hold them.
-    encoded: Vec<u8>,
+    /// A frame of the log: room for its head, and the rows as the log will hold them.
+    frame: Vec<u8>,
 }
-
-/// Octets of a batch up to which the room for it is kept.
-const KEPT_OCTETS: usize = 4 << 20;
 
 thread_local! {
     static SPARE: RefCell<Option<Box<Collected>>> = const { RefCell::new(None) };
@@ -157,13 +156,17 @@ impl RowBatchBuilder {
     pub fn with_capacity(rows: usize) -> Self {
         let mut builder = Self::default();
         let octets = rows.min(MAX_BATCH_ROWS) * 1_280;
-        builder.collected().encoded.reserve(octets);
+        builder.collected().frame.reserve(octets);
         builder
     }
 
     fn collected(&mut self) -> &mut Collected {
-        self.collected
-            .get_or_insert_with(|| SPARE.take().unwrap_or_default())
+        self.collected.get_or_insert_with(|| {
+            let mut collected = SPARE.take().unwrap_or_default();
+            collected.frame = spare_frame();
+            collected.frame.resize(FRAME_HEADER, 0);
+            collected
+        })
     }
 
     /// Adds a row; `row_id` is ignored.
@@ -176,7 +179,7 @@ impl RowBatchBuilder {
             return Err(RowTooLarge { octets });
         }
         let collected = self.collected();
-        row.encode(&mut collected.encoded);
+        row.encode(&mut collected.frame);
         // To copy a row is no small part of adding it.
         if row.row_id == 0 {
             collected.builders.append(row);
@@ -215,24 +218,41 @@ impl RowBatchBuilder {
     /// The batch.
     #[must_use]
     pub fn finish(self) -> RowBatch {
-        self.finish_with(|_| ()).0
+        let (batch, frame) = self.finish_with_frame();
+        keep_frame(frame);
+        batch
     }
 
-    /// The batch, and what `see` makes of the same rows in the form of the log.
-    pub(crate) fn finish_with<T>(mut self, see: impl FnOnce(&[u8]) -> T) -> (RowBatch, T) {
+    /// The batch, and the same rows as a frame of the log that is still to be sealed.
+    pub(crate) fn finish_with_frame(mut self) -> (RowBatch, Vec<u8>) {
         let collected = self.collected();
         let columns = collected.builders.finish();
-        let seen = see(&collected.encoded);
+        let frame = mem::take(&mut collected.frame);
         let batch = RecordBatch::try_new(schema(), columns)
             .unwrap_or_else(|_unreachable| RecordBatch::new_empty(schema()));
         debug_assert_eq!(batch.num_rows(), self.rows);
-        if let Some(mut spare) = self.collected.take()
-            && spare.encoded.capacity() <= KEPT_OCTETS
-        {
-            spare.encoded.clear();
-            SPARE.set(Some(spare));
-        }
-        (RowBatch::new(batch), seen)
+        SPARE.set(self.collected.take());
+        (RowBatch::new(batch), frame)
+    }
+}
+
+/// Frames that were written, for those that come. To touch memory for the first time costs more than to fill it.
+static FRAMES: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+/// So many are kept,
+const KEPT_FRAMES: usize = 4;
+/// and of so many octets: others are rare.
+const KEPT_OCTETS: usize = 4 << 20;
+
+fn spare_frame() -> Vec<u8> {
+    FRAMES.lock().pop().unwrap_or_default()
+}
+
+/// Takes back what [`RowBatchBuilder::finish_with_frame`] gave.
+pub(crate) fn keep_frame(mut frame: Vec<u8>) {
+    let mut frames = FRAMES.lock();
+    if frames.len() < KEPT_FRAMES && frame.capacity() <= KEPT_OCTETS {
+        frame.clear();
+        frames.push(frame);
     }
 }
 

@@ -64,6 +64,9 @@ impl<T: ArrowPrimitiveType> Numbers<T> {
     }
 }
 
+/// Octets of a column that are worth not being copied.
+const LARGE: usize = 64 << 10;
+
 /// Texts or octets of one column.
 #[derive(Debug, Default)]
 pub(crate) struct Pieces {
@@ -103,7 +106,20 @@ impl Pieces {
         i32::try_from(self.octets.len()).unwrap_or(i32::MAX)
     }
 
-    /// The column, in no more memory than it needs.
+    /// What was collected: itself where it is large and fills what it has, as it does batch after batch at a high rate;
+    /// else a copy of its size.
+    fn take_octets(&mut self) -> Buffer {
+        let (length, room) = (self.octets.len(), self.octets.capacity());
+        if length >= LARGE && length >= room / 8 * 7 {
+            let next = Vec::with_capacity(length + length / 16);
+            return Buffer::from_vec(mem::replace(&mut self.octets, next));
+        }
+        let copy = Buffer::from(self.octets.as_slice());
+        self.octets.clear();
+        copy
+    }
+
+    /// The column, in hardly more memory than it needs.
     pub(super) fn finish<T: ByteArrayType<Offset = i32>>(&mut self, form: Form) -> ArrayRef {
         if self.ends.is_empty() {
             return absent(form, mem::take(&mut self.present.leading));
@@ -112,9 +128,8 @@ impl Pieces {
         offsets.push(0);
         offsets.extend_from_slice(&self.ends);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        let octets = Buffer::from(self.octets.as_slice());
+        let octets = self.take_octets();
         self.ends.clear();
-        self.octets.clear();
         let array = GenericByteArray::<T>::new(offsets, octets, self.present.finish());
         Arc::new(array)
     }

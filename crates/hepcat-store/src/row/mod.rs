@@ -12,7 +12,7 @@ mod stamps;
 mod tests;
 
 pub use batch::{MAX_BATCH_OCTETS, MAX_BATCH_ROWS, MAX_ROW_OCTETS, RowBatch, RowBatchBuilder};
-pub(crate) use batch::{combine, decode, decode_each};
+pub(crate) use batch::{combine, decode, decode_each, keep_frame};
 pub use class::Class;
 pub(crate) use columns::schema;
 pub use columns::{Column, Row, Rows, SCHEMA_VERSION};

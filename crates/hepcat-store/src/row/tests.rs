@@ -63,10 +63,11 @@ proptest! {
         for source in &sources {
             builder.push(&row(source)).expect("small enough");
         }
-        let (batch, octets) = builder.finish_with(<[u8]>::to_vec);
+        let (batch, octets) = builder.finish_with_frame();
+        let octets = &octets[crate::log::FRAME_HEADER..];
         let expected: Vec<Row<'_>> = sources.iter().map(row).collect();
         prop_assert_eq!(&batch.rows().iter().collect::<Vec<_>>(), &expected);
-        let again = decode(&octets, sources.len()).expect("what was encoded");
+        let again = decode(octets, sources.len()).expect("what was encoded");
         prop_assert_eq!(&again.rows().iter().collect::<Vec<_>>(), &expected);
         prop_assert_eq!(again.columns(), batch.columns());
     }
