@@ -8,13 +8,12 @@ use arrow::{
     error::ArrowError,
 };
 
-use parking_lot::Mutex;
-
 use super::{
     collect::{absent, memory_of},
     columns::{Builders, Column, Row, Rows, schema},
     id::RowId,
     kind::{Malformed, Reader},
+    spare,
 };
 use crate::{error::RowTooLarge, log::FRAME_HEADER};
 
@@ -146,6 +145,9 @@ struct Collected {
     frame: Vec<u8>,
 }
 
+/// Batches of fewer rows say that not much is coming.
+const FEW_ROWS: usize = 256;
+
 thread_local! {
     static SPARE: RefCell<Option<Box<Collected>>> = const { RefCell::new(None) };
 }
@@ -163,7 +165,7 @@ impl RowBatchBuilder {
     fn collected(&mut self) -> &mut Collected {
         self.collected.get_or_insert_with(|| {
             let mut collected = SPARE.take().unwrap_or_default();
-            collected.frame = spare_frame();
+            collected.frame = spare::FRAMES.take(FRAME_HEADER);
             collected.frame.resize(FRAME_HEADER, 0);
             collected
         })
@@ -232,28 +234,16 @@ impl RowBatchBuilder {
             .unwrap_or_else(|_unreachable| RecordBatch::new_empty(schema()));
         debug_assert_eq!(batch.num_rows(), self.rows);
         SPARE.set(self.collected.take());
+        if self.rows < FEW_ROWS {
+            spare::COLUMNS.release();
+        }
         (RowBatch::new(batch), frame)
     }
 }
 
-/// Frames that were written, for those that come. To touch memory for the first time costs more than to fill it.
-static FRAMES: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
-/// So many are kept,
-const KEPT_FRAMES: usize = 4;
-/// and of so many octets: others are rare.
-const KEPT_OCTETS: usize = 4 << 20;
-
-fn spare_frame() -> Vec<u8> {
-    FRAMES.lock().pop().unwrap_or_default()
-}
-
 /// Takes back what [`RowBatchBuilder::finish_with_frame`] gave.
-pub(crate) fn keep_frame(mut frame: Vec<u8>) {
-    let mut frames = FRAMES.lock();
-    if frames.len() < KEPT_FRAMES && frame.capacity() <= KEPT_OCTETS {
-        frame.clear();
-        frames.push(frame);
-    }
+pub(crate) fn keep_frame(frame: Vec<u8>) {
+    spare::FRAMES.give(frame);
 }
 
 /// Makes `rows` rows of those of several batches, column by column. A column that says nothing in any of them is left out

@@ -15,7 +15,7 @@ use arrow::{
     datatypes::ByteArrayType,
 };
 
-use super::{batch::MAX_BATCH_ROWS, kind::Form};
+use super::{batch::MAX_BATCH_ROWS, kind::Form, spare};
 
 /// Numbers of one column.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl<T: ArrowPrimitiveType> Numbers<T> {
 }
 
 /// Octets of a column that are worth not being copied.
-const LARGE: usize = 64 << 10;
+const LARGE: usize = 256 << 10;
 
 /// Texts or octets of one column.
 #[derive(Debug, Default)]
@@ -106,17 +106,23 @@ impl Pieces {
         i32::try_from(self.octets.len()).unwrap_or(i32::MAX)
     }
 
-    /// What was collected: itself where it is large and fills what it has, as it does batch after batch at a high rate;
-    /// else a copy of its size.
+    /// What was collected: itself where it is large and nearly fills what it has, as it does batch after batch at a high
+    /// rate; else a copy of its size.
     fn take_octets(&mut self) -> Buffer {
         let (length, room) = (self.octets.len(), self.octets.capacity());
-        if length >= LARGE && length >= room / 8 * 7 {
-            let next = Vec::with_capacity(length + length / 16);
-            return Buffer::from_vec(mem::replace(&mut self.octets, next));
+        if length < LARGE {
+            let copy = Buffer::from(self.octets.as_slice());
+            self.octets.clear();
+            return copy;
         }
-        let copy = Buffer::from(self.octets.as_slice());
-        self.octets.clear();
-        copy
+        // The next batch has about as much.
+        let next = spare::COLUMNS.take(length + length / 8);
+        let octets = mem::replace(&mut self.octets, next);
+        if length >= room / 4 * 3 {
+            spare::column(octets)
+        } else {
+            Buffer::from(octets.as_slice())
+        }
     }
 
     /// The column, in hardly more memory than it needs.

@@ -7,6 +7,7 @@ mod columns;
 mod envelope;
 mod id;
 mod kind;
+mod spare;
 mod stamps;
 #[cfg(test)]
 mod tests;
