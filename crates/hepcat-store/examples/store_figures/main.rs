@@ -18,6 +18,7 @@ mod questions;
 mod rows;
 
 use std::{
+    collections::BTreeMap,
     error::Error,
     fs,
     path::{Path, PathBuf},
@@ -32,6 +33,10 @@ use hepcat_store::{Clock, CompactReport, Fsync, Options, Store, SystemClock};
 use hepcat_testkit::traffic::{SipMessage, Traffic};
 use nix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
+
+/// The node's, so that figures of memory and time are the node's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
@@ -110,6 +115,21 @@ fn cpu(clock: ClockId) -> Duration {
     clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
 }
 
+/// Processor time of each of the store's threads, until now.
+fn threads() -> BTreeMap<String, Duration> {
+    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten();
+    let of_task = |task: &Path| {
+        let name = fs::read_to_string(task.join("comm")).ok()?;
+        let used = fs::read_to_string(task.join("schedstat")).ok()?;
+        let nanoseconds = used.split_whitespace().next()?.parse().ok()?;
+        Some((name.trim().to_owned(), Duration::from_nanos(nanoseconds)))
+    };
+    let named = tasks.flatten().filter_map(|task| of_task(&task.path()));
+    named
+        .filter(|(name, _)| name.starts_with("store-"))
+        .collect()
+}
+
 /// Most resident memory since the last time that this was asked, in octets.
 fn peak_memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -173,6 +193,9 @@ fn ingest(store: &Store, clock: &TrafficClock, arguments: &Arguments) -> Fallibl
         micros(all),
         micros(pushing)
     );
+    for (name, used) in threads() {
+        println!("  {name}: {:.2} us a row", micros(used));
+    }
     println!(
         "  log: {:.1} octets a row in {} frames, {} syncs",
         stats.log_octets as f64 / rows,
@@ -248,7 +271,7 @@ fn work(directory: &Path, arguments: &Arguments) -> Fallible<Value> {
         figures["compacted_rows"] = report.rows.into();
         figures["compacting_us"] = (used.as_secs_f64() * 1e6 / report.rows.max(1) as f64).into();
         figures["octets_per_message"] = octets.into();
-        let _compaction = peak_memory();
+        println!("  peak memory while compacting {} MiB", peak_memory() >> 20);
     }
     figures["questions"] = questions::ask(&store, arguments.rows, arguments.rate)?.into();
     let peak = peak_memory();
@@ -261,6 +284,8 @@ fn work(directory: &Path, arguments: &Arguments) -> Fallible<Value> {
 }
 
 fn main() -> Fallible<()> {
+    // As the node does.
+    nix::sys::prctl::set_thp_disable(true).ok();
     let arguments = arguments()?;
     let temporary = tempfile::tempdir()?;
     let directory = arguments

@@ -31,6 +31,10 @@ use nix::time::{ClockId, clock_gettime};
 use samples::Samples;
 use serde_json::json;
 
+/// The node's, so that figures of memory and time are the node's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
 const SECOND: i64 = 1_000_000;
@@ -105,6 +109,8 @@ fn peak_memory() -> u64 {
 }
 
 fn main() -> Fallible<()> {
+    // As the node does.
+    nix::sys::prctl::set_thp_disable(true).ok();
     let arguments = arguments()?;
     let samples_file = arguments.directory.join("samples.json");
     let mut figures = json!({});
