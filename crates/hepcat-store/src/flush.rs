@@ -8,10 +8,7 @@ use std::{
     time::Duration,
 };
 
-use arrow::{
-    array::{AsArray, RecordBatch},
-    compute::interleave,
-};
+use arrow::array::{AsArray, RecordBatch};
 
 use crate::{
     counters::add,
@@ -19,13 +16,14 @@ use crate::{
     manifest::{Edit, SegmentEntry, Why},
     memory::Use,
     paths::hour_of,
-    row::{Class, Column, Stamps, combine},
-    segment::{Cluster, Keys, Segment, SegmentWriter, written_octets},
+    row::{Class, Column, Stamps},
+    segment::{Begun, Keys, Segment, SegmentWriter, held, written_octets},
     store::Inner,
 };
 
-/// Rows that are put in order at a time.
-const CHUNK: usize = 2_048;
+/// Octets of the memory budget for each call whose beginning is remembered: at 256 MiB these are 229,000 calls, as many
+/// as a merged segment has, and 9 MiB.
+const BUDGET_OF_CALL: u64 = 1_172;
 /// How long a generation that could not be written is left alone, the first time; then twice as long each time.
 const PAUSE: Duration = Duration::from_millis(10);
 /// And at most so long.
@@ -35,12 +33,15 @@ const TRIES: u32 = 3;
 
 /// Runs until the store closes and no generation is left, or none can be written.
 pub(crate) fn run(inner: &Arc<Inner>) {
+    let calls = inner.memory.budget() / BUDGET_OF_CALL;
+    let mut begun = Begun::new(usize::try_from(calls).unwrap_or(usize::MAX));
+    let mut begun_memory = inner.memory.take(Use::Flush, 0);
     let mut tries = 0;
     loop {
         let Some(generation) = inner.next_frozen() else {
             return;
         };
-        let written = catch_unwind(AssertUnwindSafe(|| flush(inner, &generation)))
+        let written = catch_unwind(AssertUnwindSafe(|| flush(inner, &generation, &mut begun)))
             .unwrap_or_else(|_panic| Err(io::ErrorKind::InvalidData.into()));
         match written {
             Ok(()) => {
@@ -60,6 +61,9 @@ pub(crate) fn run(inner: &Arc<Inner>) {
                 }
             }
         }
+        if !begun_memory.resize(begun.octets()) {
+            begun_memory = inner.memory.take(Use::Flush, begun.octets());
+        }
         // With the generation goes the memory of its rows: those who are woken may want it.
         drop(generation);
         inner.frozen_changed.notify();
@@ -71,8 +75,8 @@ fn pause(tries: u32) -> Duration {
     PAUSE.saturating_mul(1 << tries.min(10)).min(LONGEST_PAUSE)
 }
 
-fn flush(inner: &Arc<Inner>, generation: &Generation) -> io::Result<()> {
-    let entries = write(inner, generation)?;
+fn flush(inner: &Arc<Inner>, generation: &Generation, begun: &mut Begun) -> io::Result<()> {
+    let entries = write(inner, generation, begun)?;
     let segments: Vec<Arc<Segment>> = entries.iter().map(|entry| inner.segment(entry)).collect();
     let edit = Edit {
         add: entries,
@@ -106,20 +110,27 @@ fn give_up(inner: &Arc<Inner>, generation: &Generation) {
         .exchange(Some(generation.number), Vec::new(), &[]);
 }
 
+/// A row of a generation: where its call began, then which batch and which row of it.
+type Place = (i64, u32, u32);
+
 /// Writes the segments of a generation: one for each class and hour that it has.
-fn write(inner: &Inner, generation: &Generation) -> io::Result<Vec<SegmentEntry>> {
+fn write(
+    inner: &Inner,
+    generation: &Generation,
+    begun: &mut Begun,
+) -> io::Result<Vec<SegmentEntry>> {
     let octets = generation
         .batches
         .iter()
         .map(|batch| batch.rows.memory() as u64)
         .sum::<u64>();
-    // Segments have an eighth of what rows have in memory.
-    inner.check_free_space(octets / 4)?;
+    // Segments have less than half of what rows have in memory.
+    inner.check_free_space(octets / 2)?;
     let _memory = inner.memory.take(
         Use::Flush,
         written_octets(generation.rows) + generation.rows * 80,
     );
-    let mut parts: BTreeMap<(i64, Class), Cluster<(u32, u32)>> = BTreeMap::new();
+    let mut parts: BTreeMap<(i64, Class), Vec<Place>> = BTreeMap::new();
     for (number, batch) in (0..).zip(&generation.batches) {
         let rows = batch.rows.columns();
         let (stamps, keys) = (Stamps::new(rows), Keys::new(rows));
@@ -128,20 +139,24 @@ fn write(inner: &Inner, generation: &Generation) -> io::Result<Vec<SegmentEntry>
         for (index, row) in (0..rows.num_rows()).zip(0..) {
             let class = classes.and_then(|classes| Class::from_name(classes.value(index)));
             let part = (hour_of(stamps.received(index)), class.unwrap_or_default());
-            parts
-                .entry(part)
-                .or_default()
-                .push(keys.get(index), (number, row));
+            let first = begun.first_of(keys.get(index));
+            parts.entry(part).or_default().push((first, number, row));
         }
     }
-    let batches: Vec<&RecordBatch> = generation
-        .batches
-        .iter()
-        .map(|batch| batch.rows.columns())
-        .collect();
+    let batches = (generation.batches.iter())
+        .map(|batch| held(batch.rows.columns()))
+        .collect::<Result<Vec<RecordBatch>, _>>()
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    let batches: Vec<&RecordBatch> = batches.iter().collect();
     parts
         .into_iter()
-        .map(|((hour, class), cluster)| {
+        .map(|((hour, class), mut places)| {
+            // Batches and their rows have the order of identities.
+            places.sort_unstable();
+            let places: Vec<(usize, usize)> = places
+                .into_iter()
+                .map(|(_, batch, row)| (batch as usize, row as usize))
+                .collect();
             let number = inner.manifest.lock().next_segment();
             let entry = SegmentEntry::planned(number, class, hour, 0);
             let mut writer = SegmentWriter::begin(
@@ -151,22 +166,8 @@ fn write(inner: &Inner, generation: &Generation) -> io::Result<Vec<SegmentEntry>
                 entry,
                 Vec::new(),
             )?;
-            for chunk in cluster.into_order().chunks(CHUNK) {
-                writer.write(&gather(&batches, chunk)?)?;
-            }
+            writer.write(&batches, &places)?;
             writer.finish()
         })
         .collect()
-}
-
-/// The rows at `places`: which batch, and which of its rows.
-fn gather(batches: &[&RecordBatch], places: &[(u32, u32)]) -> io::Result<RecordBatch> {
-    let places: Vec<(usize, usize)> = places
-        .iter()
-        .map(|(batch, row)| (*batch as usize, *row as usize))
-        .collect();
-    combine(batches, places.len(), |columns| {
-        interleave(columns, &places)
-    })
-    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use super::pages;
 use crate::{options::Options, paths::end_of_hour, row::Class, segment::Segment};
 
 /// Segments to be merged, and what they become.
@@ -13,16 +14,28 @@ pub(crate) struct Merge {
     pub(crate) level: u8,
 }
 
-/// The most urgent merge, if any. `rows` is what a segment is brought to.
+/// What a merge may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Rows that a segment is brought to.
+    pub(crate) rows: u64,
+    /// Octets that decoded rows of all inputs may take,
+    pub(crate) decoded: u64,
+    /// and the pages that these are read from.
+    pub(crate) pages: u64,
+}
+
+/// The most urgent merge, if any.
 ///
 /// In an hour that is still open, segments of level 0 are merged when they are many or have enough rows; rows are
-/// merged once there. In a closed hour, whatever is smaller than half of `rows` is merged with its neighbours.
+/// merged once there. In a closed hour, whatever is smaller than half of the rows is merged with its neighbours.
 pub(crate) fn due(
     segments: &[Arc<Segment>],
     now: i64,
-    rows: u64,
+    limits: Limits,
     options: &Options,
 ) -> Option<Merge> {
+    let rows = limits.rows;
     let mut parts: BTreeMap<(i64, Class), Vec<&Arc<Segment>>> = BTreeMap::new();
     for segment in segments {
         let entry = &segment.entry;
@@ -41,7 +54,7 @@ pub(crate) fn due(
             let closed = end_of_hour(hour).saturating_add(delay) <= now;
             let (level, inputs) = if closed {
                 let small = |segment: &&Arc<Segment>| segment.entry.rows < rows.div_ceil(2);
-                let inputs = take(segments.into_iter().filter(small), rows);
+                let inputs = take(segments.into_iter().filter(small), limits);
                 (2, inputs)
             } else {
                 let fresh: Vec<&Arc<Segment>> = segments
@@ -53,7 +66,7 @@ pub(crate) fn due(
                 (
                     1,
                     if enough {
-                        take(fresh.into_iter(), rows)
+                        take(fresh.into_iter(), limits)
                     } else {
                         Vec::new()
                     },
@@ -68,14 +81,15 @@ pub(crate) fn due(
         })
 }
 
-/// The first segments until they have enough rows.
-fn take<'a>(segments: impl Iterator<Item = &'a Arc<Segment>>, rows: u64) -> Vec<Arc<Segment>> {
-    let mut total = 0;
+/// The first segments until they have enough rows, or reading them takes all that there is; two in any case.
+fn take<'a>(segments: impl Iterator<Item = &'a Arc<Segment>>, limits: Limits) -> Vec<Arc<Segment>> {
+    let (mut count, mut rows, mut octets) = (0, 0, 0);
     segments
         .take_while(|segment| {
-            let before = total;
-            total += segment.entry.rows;
-            before == 0 || total <= rows
+            rows += segment.entry.rows;
+            octets += pages(segment);
+            count += 1;
+            count == 1 || (rows <= limits.rows && (count == 2 || octets <= limits.pages))
         })
         .cloned()
         .collect()

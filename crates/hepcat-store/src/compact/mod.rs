@@ -1,33 +1,40 @@
 //! Compaction: small segments of one class and hour become one in which calls stand together again.
 //!
-//! Calls cross generations, so the rows of the merged segment have another order than those of any input, and there
-//! are more of them than memory holds. So the order is made from the keys alone; then every row goes, compressed, to
-//! the part of a temporary file where its neighbours will be; then one part after the other is put in order and
-//! written.
+//! Calls cross generations, and there are more rows than memory holds. But calls have the same order in every segment,
+//! so the inputs are read side by side, a few rows of each at a time, and each call is put together from them. Which rows
+//! come next is found from the keys alone, before that.
 
 mod due;
-mod spill;
+mod inputs;
+mod order;
 
 use std::{io, sync::Arc};
 
 use arrow::array::RecordBatch;
-pub(crate) use due::{Merge, due};
-use spill::Spill;
+pub(crate) use due::{Limits, Merge, due};
+use inputs::Input;
+use order::{Calls, Order, Run};
 
 use crate::{
     counters::add,
     manifest::{Edit, SegmentEntry, Why},
     memory::Use,
-    row::{Column, Rows},
-    segment::{Cluster, Keys, Segment, SegmentError, SegmentWriter, read_rows, written_octets},
+    segment::{
+        FRESH_PAGE_ROWS, Keys, Segment, SegmentError, SegmentWriter, read_rows, written_octets,
+    },
     store::Inner,
 };
 
-/// Octets of a row in memory, about.
+/// Octets that a row has in memory, about, where it is decoded.
 const ROW: u64 = 1_300;
-/// Octets that reading a row group takes.
-const DECODING: u64 = 6 << 20;
-/// Rows that are put in order at a time.
+/// Octets that the pages of a fresh segment take which is read: those of payloads and envelopes,
+const FRESH_PAGES: u64 = 256 << 10;
+/// for each row of a page those of other texts, and for each row the dictionaries.
+const FRESH_TEXTS: u64 = 160;
+const FRESH_DICTIONARIES: u64 = 24;
+/// Octets that the pages of a merged segment take which is read. They are larger.
+const MERGED_PAGES: u64 = 6 << 20;
+/// Rows that are written at a time.
 const CHUNK: usize = 2_048;
 
 /// What a compaction did.
@@ -48,10 +55,29 @@ pub struct CompactReport {
     pub postponed: u64,
 }
 
-/// Rows that a merged segment may have under this budget: their keys are an eighth of it. A call that two segments share
-/// costs its texts twice: with half as many rows in each, at 10,000 messages a second, a message has four octets more.
-pub(crate) fn most_rows(budget: u64, wanted: u64) -> u64 {
-    wanted.min((budget / 8 / Cluster::<(u32, u32)>::OCTETS_PER_ROW).max(10_000))
+/// What a merge may have under this budget, of which compaction has three eighths: half of that is for the order of rows
+/// and what is written, the rest for reading. A call that two segments share costs its texts twice: with half as many
+/// rows in each, at 10,000 messages a second, a message has four octets more.
+pub(crate) fn limits(budget: u64, wanted: u64) -> Limits {
+    let half = budget / 16 * 3;
+    let taken = |rows: u64| rows * order::OCTETS_PER_ROW / 2 + written_octets(rows);
+    // What is written grows up to the rows of a row group only.
+    let (mut rows, mut more) = (10_000, wanted);
+    while more > rows + 1_000 {
+        let middle = rows.midpoint(more);
+        if taken(middle) > half {
+            more = middle;
+        } else {
+            rows = middle;
+        }
+    }
+    let rows = if taken(wanted) <= half { wanted } else { rows };
+    let reading = (half * 2).saturating_sub(taken(rows));
+    Limits {
+        rows,
+        decoded: reading / 3,
+        pages: reading / 3 * 2,
+    }
 }
 
 /// Merges whatever is due, one after the other.
@@ -60,9 +86,9 @@ pub(crate) fn run(inner: &Arc<Inner>) -> CompactReport {
     let mut report = CompactReport::default();
     while !inner.is_to_end() {
         let view = inner.live.view();
-        let rows = most_rows(inner.memory.budget(), inner.options.compact_rows);
+        let limits = limits(inner.memory.budget(), inner.options.compact_rows);
         let now = inner.options.clock.now();
-        let Some(merge) = due(&view.segments, now, rows, &inner.options) else {
+        let Some(merge) = due(&view.segments, now, limits, &inner.options) else {
             break;
         };
         drop(view);
@@ -103,15 +129,10 @@ fn merge_segments(
     report: &mut CompactReport,
 ) -> Result<bool, MergeError> {
     let rows: u64 = merge.inputs.iter().map(|segment| segment.entry.rows).sum();
-    let part = (inner.memory.budget() / 16 / ROW)
-        .max(2_000)
-        .min(rows.max(1));
-    let parts = rows.div_ceil(part);
-    let needed = rows * Cluster::<(u32, u32)>::OCTETS_PER_ROW
-        + part * ROW
-        + DECODING
-        + written_octets(rows)
-        + parts * spill::BUFFER as u64;
+    let limits = limits(inner.memory.budget(), inner.options.compact_rows);
+    let pages: u64 = merge.inputs.iter().map(|segment| pages(segment)).sum();
+    let decoded = limits.decoded.min(rows * ROW);
+    let needed = rows * order::OCTETS_PER_ROW / 2 + pages + decoded + written_octets(rows);
     let mut memory = inner.memory.reserve(Use::Compaction, needed);
     if memory.is_none() {
         // What searches left behind gives way.
@@ -127,13 +148,7 @@ fn merge_segments(
         .map(|segment| segment.entry.octets)
         .sum();
     inner.check_free_space(octets)?;
-    let order = order(merge)?;
-    let entry = write(
-        inner,
-        merge,
-        &order,
-        usize::try_from(part).unwrap_or(usize::MAX),
-    )?;
+    let entry = write(inner, merge, order(merge)?, decoded)?;
     let numbers: Vec<u64> = merge
         .inputs
         .iter()
@@ -176,39 +191,43 @@ fn merge_segments(
     Ok(true)
 }
 
-/// Row identities in the order of the merged segment, each with its input and its row there.
-type Order = Vec<(i64, (u32, u32))>;
-
-fn order(merge: &Merge) -> Result<Order, MergeError> {
-    let mut cluster = Cluster::default();
-    for (input, segment) in (0..).zip(&merge.inputs) {
-        let mut place = 0;
-        each_batch(segment, &Keys::COLUMNS, &mut |batch| {
-            let keys = Keys::new(batch);
-            for row in 0..batch.num_rows() {
-                cluster.push(keys.get(row), (input, place));
-                place += 1;
-            }
-            Ok(())
-        })?;
-    }
-    Ok(cluster.into_order_with_ids())
+/// Octets that the pages of a segment take while it is read.
+pub(super) fn pages(segment: &Segment) -> u64 {
+    let rows = segment.entry.rows;
+    let most = if segment.entry.level == 0 {
+        let of_page = rows.min(FRESH_PAGE_ROWS as u64);
+        FRESH_PAGES + of_page * FRESH_TEXTS + rows * FRESH_DICTIONARIES
+    } else {
+        MERGED_PAGES
+    };
+    most.min(rows * ROW)
 }
 
-/// Hands all rows of a segment to `see`, in their order.
-fn each_batch(
-    segment: &Arc<Segment>,
-    columns: &[Column],
-    see: &mut dyn FnMut(&RecordBatch) -> io::Result<()>,
-) -> Result<(), MergeError> {
+fn order(merge: &Merge) -> Result<Order, MergeError> {
+    let mut calls = Calls::default();
+    for segment in &merge.inputs {
+        calls.begin_input(usize::try_from(segment.entry.rows).unwrap_or_default());
+        each_batch(segment, &mut |batch| {
+            let keys = Keys::new(batch);
+            for row in 0..batch.num_rows() {
+                calls.see(keys.get(row));
+            }
+        })?;
+    }
+    Ok(calls.into_order())
+}
+
+/// Hands the keys of all rows of a segment to `see`, in their order.
+fn each_batch(segment: &Arc<Segment>, see: &mut dyn FnMut(&RecordBatch)) -> Result<(), MergeError> {
     let failed = |error| MergeError::Input(Arc::clone(segment), error);
     let opened = segment.open(0).map_err(failed)?;
+    let columns = &Keys::COLUMNS;
     let mut seen = 0;
     for group in 0..opened.row_groups().len() {
         let mut reader = opened.read(group, columns, None, false).map_err(failed)?;
         while let Some(batch) = read_rows(&mut reader, columns, false).map_err(failed)? {
             seen += batch.num_rows() as u64;
-            see(&batch)?;
+            see(&batch);
         }
     }
     if seen == segment.entry.rows {
@@ -224,79 +243,91 @@ fn each_batch(
 fn write(
     inner: &Arc<Inner>,
     merge: &Merge,
-    order: &Order,
-    part: usize,
+    order: Order,
+    decoded: u64,
 ) -> Result<SegmentEntry, MergeError> {
     let number = inner.manifest.lock().next_segment();
     let planned = SegmentEntry::planned(number, merge.class, merge.hour, merge.level);
-    let replaces = merge
-        .inputs
-        .iter()
-        .map(|segment| segment.entry.number)
-        .collect();
-    let temporary = inner.paths.temporary().join(format!("{number:016x}.rows"));
-    // Where each row of each input goes.
-    let mut goes: Vec<Vec<u32>> = merge
-        .inputs
-        .iter()
-        .map(|segment| vec![0; usize::try_from(segment.entry.rows).unwrap_or_default()])
-        .collect();
-    for (position, (_, (input, row))) in (0..).zip(order) {
-        if let Some(place) = goes
-            .get_mut(*input as usize)
-            .and_then(|rows| rows.get_mut(*row as usize))
-        {
-            *place = position;
-        }
-    }
-    let mut spill = Spill::new(&inner.options.disk, temporary, order.len().div_ceil(part));
-    for (segment, goes) in merge.inputs.iter().zip(&goes) {
-        let mut goes = goes.iter();
-        each_batch(segment, Column::ALL, &mut |batch| {
-            if inner.is_to_end() {
-                return Err(io::Error::other("the store is closing"));
-            }
-            for (row, position) in Rows::new(batch).iter().zip(goes.by_ref()) {
-                let position = *position as usize;
-                spill.push(position / part, position, &row)?;
-            }
-            Ok(())
-        })?;
-    }
-    drop(goes);
+    let numbers = merge.inputs.iter().map(|segment| segment.entry.number);
+    let mut inputs = (merge.inputs.iter())
+        .map(|segment| Input::open(segment, decoded / merge.inputs.len().max(1) as u64))
+        .collect::<Result<Vec<Input>, MergeError>>()?;
     let mut writer = SegmentWriter::begin(
         &inner.options.disk,
         &inner.paths,
         inner.node,
         planned,
-        replaces,
+        numbers.collect(),
     )?;
-    for (number, part_order) in (0..).zip(order.chunks(part)) {
-        write_part(&mut spill, number, number * part, part_order, &mut writer)?;
+    let mut runs = Vec::new();
+    let mut rows = 0;
+    for run in order {
+        rows += run.rows;
+        runs.push(run);
+        if rows >= CHUNK {
+            if inner.is_to_end() {
+                return Err(io::Error::other("the store is closing").into());
+            }
+            write_runs(&mut inputs, &runs, &mut writer)?;
+            runs.clear();
+            rows = 0;
+        }
     }
-    drop(spill);
+    write_runs(&mut inputs, &runs, &mut writer)?;
+    if let Some((segment, _)) =
+        (merge.inputs.iter().zip(&inputs)).find(|(_, input)| !input.is_done())
+    {
+        let error = SegmentError::Damaged("it has other rows than a moment ago".to_owned());
+        return Err(MergeError::Input(Arc::clone(segment), error));
+    }
     Ok(writer.finish()?)
 }
 
-/// Puts the rows of one part in order and writes them.
-fn write_part(
-    spill: &mut Spill,
-    number: usize,
-    first: usize,
-    order: &[(i64, (u32, u32))],
+/// Writes the rows that come next.
+fn write_runs(
+    inputs: &mut [Input],
+    runs: &[Run],
     writer: &mut SegmentWriter,
-) -> io::Result<()> {
-    let taken = spill.take(number)?;
-    let mut rows = taken.rows();
-    while rows.len() > 0 {
-        let count = rows.len().min(CHUNK);
-        let identified = rows.by_ref().take(count).map(|(position, octets)| {
-            let id = order.get(position - first).map_or(0, |(id, _)| *id);
-            (id, octets)
-        });
-        let batch = crate::row::decode_each(identified, count)
-            .map_err(|_malformed| io::Error::from(io::ErrorKind::InvalidData))?;
-        writer.write(batch.columns())?;
+) -> Result<(), MergeError> {
+    let mut wanted = vec![0; inputs.len()];
+    for run in runs {
+        if let Some(wanted) = wanted.get_mut(run.input) {
+            *wanted += run.rows;
+        }
+    }
+    for (input, wanted) in inputs.iter_mut().zip(&wanted) {
+        input.decode(*wanted)?;
+    }
+    let mut batches: Vec<&RecordBatch> = Vec::new();
+    // Of each input, which batch and which of its rows is next.
+    let mut next = Vec::with_capacity(inputs.len());
+    for input in &*inputs {
+        let (decoded, row) = input.decoded();
+        next.push((batches.len(), row));
+        batches.extend(decoded);
+    }
+    let mut places = Vec::with_capacity(runs.iter().map(|run| run.rows).sum());
+    for run in runs {
+        let Some((batch, row)) = next.get_mut(run.input) else {
+            continue;
+        };
+        for _ in 0..run.rows {
+            while batches
+                .get(*batch)
+                .is_some_and(|rows| *row >= rows.num_rows())
+            {
+                *batch += 1;
+                *row = 0;
+            }
+            places.push((*batch, *row));
+            *row += 1;
+        }
+    }
+    if !places.is_empty() {
+        writer.write(&batches, &places)?;
+    }
+    for (input, wanted) in inputs.iter_mut().zip(&wanted) {
+        input.advance(*wanted);
     }
     Ok(())
 }

@@ -289,23 +289,3 @@ pub(crate) fn decode(octets: &[u8], rows: usize) -> Result<RowBatch, Malformed> 
     let batch = RecordBatch::try_new(schema(), builders.finish()).map_err(|_uneven| Malformed)?;
     Ok(RowBatch::new(batch))
 }
-
-/// `rows` rows, each of an identity and the octets that the log would hold.
-pub(crate) fn decode_each<'a>(
-    each: impl Iterator<Item = (i64, &'a [u8])>,
-    rows: usize,
-) -> Result<RowBatch, Malformed> {
-    let mut builders = Builders::default();
-    builders.reserve(rows * 1_100);
-    for (row_id, octets) in each {
-        let mut reader = Reader::new(octets);
-        let mut row = Row::decode(&mut reader)?;
-        if !reader.is_empty() {
-            return Err(Malformed);
-        }
-        row.row_id = row_id;
-        builders.append(&row);
-    }
-    let batch = RecordBatch::try_new(schema(), builders.finish()).map_err(|_uneven| Malformed)?;
-    Ok(RowBatch::new(batch))
-}

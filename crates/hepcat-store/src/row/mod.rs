@@ -13,8 +13,9 @@ mod stamps;
 mod tests;
 
 pub use batch::{MAX_BATCH_OCTETS, MAX_BATCH_ROWS, MAX_ROW_OCTETS, RowBatch, RowBatchBuilder};
-pub(crate) use batch::{combine, decode, decode_each, keep_frame};
+pub(crate) use batch::{combine, decode, keep_frame};
 pub use class::Class;
+pub(crate) use collect::absent;
 pub(crate) use columns::schema;
 pub use columns::{Column, Row, Rows, SCHEMA_VERSION};
 pub use envelope::{Envelope, Part};

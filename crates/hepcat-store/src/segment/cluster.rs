@@ -16,7 +16,7 @@ use crate::row::{Column, RowBatch};
 pub(crate) struct Key {
     /// Which call, as a hash that is never 0; 0 is a row of its own. Two calls of one hash are mixed, and nothing is
     /// wrong.
-    call: u64,
+    pub(crate) call: u64,
     pub(crate) id: i64,
 }
 
@@ -74,54 +74,54 @@ impl Hash for Text<'_> {
     }
 }
 
-/// The rows of a segment to be, each with where it is found now.
+/// Where calls began: the smallest identity of a row of each call that was seen lately.
+///
+/// Segments in which calls stand in this order can be merged from front to back: no call has to be looked for. What is
+/// forgotten costs no more than that: a call that goes on after that stands in two places of a merged segment.
 #[derive(Debug)]
-pub(crate) struct Cluster<P> {
-    rows: Vec<(Key, P)>,
+pub(crate) struct Begun {
+    recent: Firsts,
+    before: Firsts,
+    /// Calls in each of the two.
+    most: usize,
 }
 
-impl<P> Default for Cluster<P> {
-    fn default() -> Self {
-        Self { rows: Vec::new() }
-    }
-}
+/// By the hash of a call.
+type Firsts = HashMap<u64, i64, FixedState>;
 
-impl<P: Copy> Cluster<P> {
-    /// Octets that a row costs while it is sorted: key and place, a share of its call, and where it goes.
-    pub(crate) const OCTETS_PER_ROW: u64 = 44;
-
-    pub(crate) fn push(&mut self, key: Key, place: P) {
-        self.rows.push((key, place));
-    }
-
-    /// The places in the order of the segment.
-    pub(crate) fn into_order(self) -> Vec<P> {
-        self.into_order_with_ids()
-            .into_iter()
-            .map(|(_, place)| place)
-            .collect()
-    }
-
-    /// Identities and places in the order of the segment.
-    pub(crate) fn into_order_with_ids(mut self) -> Vec<(i64, P)> {
-        let mut first: HashMap<u64, i64, FixedState> =
-            HashMap::with_capacity_and_hasher(self.rows.len() / 8, HASHER);
-        for (key, _) in self.rows.iter().filter(|(key, _)| key.call != 0) {
-            let first = first.entry(key.call).or_insert(key.id);
-            *first = key.id.min(*first);
+impl Begun {
+    /// Remembers at least `most` calls, and at most twice as many.
+    pub(crate) fn new(most: usize) -> Self {
+        let firsts = || Firsts::with_hasher(HASHER);
+        Self {
+            recent: firsts(),
+            before: firsts(),
+            most,
         }
-        let first_of = |key: &Key| first.get(&key.call).copied().unwrap_or(key.id);
-        // The first identity takes the place of the hash, so that sorting looks nothing up.
-        for (key, _) in &mut self.rows {
-            key.call = first_of(key).cast_unsigned();
+    }
+
+    /// Octets of memory that this has, about.
+    pub(crate) fn octets(&self) -> u64 {
+        let calls = self.recent.capacity() + self.before.capacity();
+        // A bit more than a seventh of a table is free, and each place has an octet beside it.
+        calls as u64 * 8 / 7 * (size_of::<(u64, i64)>() as u64 + 1)
+    }
+
+    /// The first row of the call that a row belongs to, where rows come in the order of their identities.
+    pub(crate) fn first_of(&mut self, key: Key) -> i64 {
+        if key.call == 0 {
+            return key.id;
         }
-        drop(first);
-        self.rows
-            .sort_unstable_by_key(|(key, _)| (key.call, key.id));
-        self.rows
-            .into_iter()
-            .map(|(key, place)| (key.id, place))
-            .collect()
+        if let Some(first) = self.recent.get(&key.call) {
+            return *first;
+        }
+        let first = self.before.get(&key.call).copied().unwrap_or(key.id);
+        if self.recent.len() >= self.most {
+            std::mem::swap(&mut self.recent, &mut self.before);
+            self.recent.clear();
+        }
+        self.recent.insert(key.call, first);
+        first
     }
 }
 
@@ -130,31 +130,33 @@ mod tests {
     use super::*;
     use crate::row::{Row, RowBatchBuilder};
 
-    #[test]
-    fn calls_stand_together_in_the_order_of_their_first_rows() {
-        let calls = [
-            Some("b"),
-            None,
-            Some("a"),
-            Some("b"),
-            Some("a"),
-            None,
-            Some("b"),
-        ];
+    fn keys_of(calls: &[Option<&str>]) -> Vec<Key> {
         let mut rows = RowBatchBuilder::default();
         for call_id in calls {
             let row = Row {
-                call_id,
+                call_id: *call_id,
                 ..Row::default()
             };
             rows.push(&row).expect("small");
         }
-        let rows = rows.finish().with_ids((0..7).collect());
+        let rows = rows.finish().with_ids((0..).take(calls.len()).collect());
         let keys = Keys::new(rows.columns());
-        let mut cluster = Cluster::default();
-        for place in (0..calls.len()).rev() {
-            cluster.push(keys.get(place), place);
-        }
-        assert_eq!(cluster.into_order(), [0, 3, 6, 1, 2, 4, 5]);
+        (0..calls.len()).map(|row| keys.get(row)).collect()
+    }
+
+    #[test]
+    fn a_row_belongs_where_its_call_began() {
+        let calls = [Some("b"), None, Some("a"), Some("b"), Some("a"), None];
+        let mut begun = Begun::new(10);
+        let firsts = keys_of(&calls).into_iter().map(|key| begun.first_of(key));
+        assert_eq!(firsts.collect::<Vec<_>>(), [0, 1, 2, 0, 2, 5]);
+    }
+
+    #[test]
+    fn calls_are_forgotten_when_enough_others_came() {
+        let calls = ["a", "b", "c", "a", "d", "e", "f", "g", "b"].map(Some);
+        let mut begun = Begun::new(2);
+        let firsts = keys_of(&calls).into_iter().map(|key| begun.first_of(key));
+        assert_eq!(firsts.collect::<Vec<_>>(), [0, 1, 2, 0, 4, 5, 6, 7, 8]);
     }
 }

@@ -2,8 +2,10 @@
 
 mod blocks;
 mod cluster;
+mod octets;
 mod open;
 mod same;
+mod whole;
 mod write;
 
 use std::{
@@ -14,10 +16,12 @@ use std::{
     },
 };
 
-pub(crate) use cluster::{Cluster, Keys};
+pub(crate) use cluster::{Begun, Key, Keys};
 pub(crate) use open::{Opened, footer_of, guarded, read_rows};
 use parking_lot::Mutex;
-pub(crate) use write::{FILTERED, Interval, SegmentWriter, written_octets};
+pub(crate) use same::shortened as held;
+pub(crate) use whole::Whole;
+pub(crate) use write::{FILTERED, FRESH_PAGE_ROWS, Interval, SegmentWriter, written_octets};
 
 use crate::{disk::Disk, manifest::SegmentEntry};
 

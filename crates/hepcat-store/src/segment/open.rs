@@ -33,6 +33,7 @@ use super::{
     BLOCKS_KEY, ENTRY_KEY, REPLACES_KEY, SCHEMA_KEY, SegmentError,
     blocks::{BLOCK, CheckedFile, from_hex},
     same,
+    whole::{self, Whole},
 };
 use crate::{
     disk::{Disk, DiskFile, read_exact},
@@ -119,7 +120,7 @@ pub(super) fn open(
             .filter(|version| *version <= SCHEMA_VERSION)
             .ok_or_else(|| ParquetError::General("the schema is of no known version".into()))?;
         let supplied = |words: bool| {
-            let schema = supplied_schema(&parquet, words);
+            let schema = supplied_schema(&parquet, |column| field(column, words));
             ArrowReaderMetadata::try_new(Arc::clone(&parquet), reader_options().with_schema(schema))
         };
         let memory = parquet.memory_size() as u64 + sums.len() as u64 * 4 + (32 << 10);
@@ -261,6 +262,21 @@ impl Opened {
         })
     }
 
+    /// A reader over all rows, for a merge; so many are decoded at a time.
+    pub(crate) fn whole(&self, step: usize) -> Result<Whole, SegmentError> {
+        let parquet = Arc::clone(self.plain.metadata());
+        let schema = supplied_schema(&parquet, whole::field);
+        let metadata = guarded(|| {
+            ArrowReaderMetadata::try_new(parquet, reader_options().with_schema(schema))
+        })?;
+        Ok(Whole::new(
+            self.file.clone(),
+            metadata,
+            self.is_shortened,
+            step,
+        ))
+    }
+
     fn batch_rows(&self, group: usize, columns: &[usize]) -> usize {
         let Some(group) = self.row_groups().get(group) else {
             return BATCH_ROWS;
@@ -344,7 +360,7 @@ static WORD: LazyLock<DataType> =
     LazyLock::new(|| DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)));
 
 /// The schema in which a file is read: ours for its columns.
-fn supplied_schema(metadata: &ParquetMetaData, words: bool) -> SchemaRef {
+fn supplied_schema(metadata: &ParquetMetaData, field: impl Fn(Column) -> Field) -> SchemaRef {
     let ours = schema();
     let fields: Vec<Field> = metadata
         .file_metadata()
@@ -354,7 +370,7 @@ fn supplied_schema(metadata: &ParquetMetaData, words: bool) -> SchemaRef {
         .filter_map(|leaf| {
             let column = Column::from_name(leaf.name())?;
             ours.field_with_name(leaf.name()).ok()?;
-            Some(field(column, words))
+            Some(field(column))
         })
         .collect();
     Arc::new(Schema::new(fields))

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, RecordBatch, StringArray, StringBuilder},
+    array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder, StringViewArray},
     error::ArrowError,
 };
 
@@ -29,7 +29,7 @@ pub(super) fn held(text: &[u8]) -> Box<[u8]> {
 }
 
 /// The rows as a segment holds them.
-pub(super) fn shortened(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+pub(crate) fn shortened(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     replaced(batch, |text, call_id, out| {
         if Some(text) == call_id {
             out.append_value(SAME);
@@ -57,32 +57,52 @@ fn replaced(
     batch: &RecordBatch,
     replace: impl Fn(&str, Option<&str>, &mut StringBuilder),
 ) -> Result<RecordBatch, ArrowError> {
-    let texts = |column: Column| -> Option<&StringArray> {
-        batch.column_by_name(column.name())?.as_any().downcast_ref()
-    };
-    let Some(texts_before) = texts(Column::CorrelationId) else {
+    let Ok(at) = batch.schema_ref().index_of(Column::CorrelationId.name()) else {
         return Ok(batch.clone());
     };
-    let call_ids = texts(Column::CallId);
+    let call_ids = batch.column_by_name(Column::CallId.name());
+    let call_ids = call_ids.and_then(Texts::of);
+    let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+    let Some((texts_before, place)) = columns
+        .get_mut(at)
+        .and_then(|place| Some((Texts::of(&Arc::clone(place))?, place)))
+    else {
+        return Ok(batch.clone());
+    };
     let mut texts_after = StringBuilder::with_capacity(batch.num_rows(), 0);
-    for (row, text) in texts_before.iter().enumerate() {
-        let call_id = call_ids.filter(|call_ids| call_ids.is_valid(row));
-        match text {
-            Some(text) => replace(
-                text,
-                call_id.map(|call_ids| call_ids.value(row)),
-                &mut texts_after,
-            ),
+    for row in 0..batch.num_rows() {
+        let call_id = call_ids.as_ref().and_then(|call_ids| call_ids.get(row));
+        match texts_before.get(row) {
+            Some(text) => replace(text, call_id, &mut texts_after),
             None => texts_after.append_null(),
         }
     }
-    let schema = batch.schema();
-    let at = schema.index_of(Column::CorrelationId.name())?;
-    let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
-    if let Some(place) = columns.get_mut(at) {
-        *place = Arc::new(texts_after.finish());
+    let texts_after = texts_after.finish();
+    *place = match texts_before {
+        Texts::Plain(_) => Arc::new(texts_after),
+        Texts::Views(_) => Arc::new(StringViewArray::from(&texts_after)),
+    };
+    RecordBatch::try_new(batch.schema(), columns)
+}
+
+/// A column of texts.
+enum Texts {
+    Plain(StringArray),
+    Views(StringViewArray),
+}
+
+impl Texts {
+    fn of(array: &ArrayRef) -> Option<Self> {
+        let plain = array.as_string_opt::<i32>().cloned().map(Self::Plain);
+        plain.or_else(|| array.as_string_view_opt().cloned().map(Self::Views))
     }
-    RecordBatch::try_new(schema, columns)
+
+    fn get(&self, row: usize) -> Option<&str> {
+        match self {
+            Self::Plain(texts) => texts.is_valid(row).then(|| texts.value(row)),
+            Self::Views(texts) => texts.is_valid(row).then(|| texts.value(row)),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,13 +6,23 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use arrow::array::RecordBatch;
+use arrow::{
+    array::{Array, RecordBatch},
+    compute::interleave,
+};
 use parquet::{
-    arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
+    arrow::{
+        ArrowWriter,
+        arrow_writer::{
+            ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves,
+        },
+    },
     basic::{Compression, Encoding, ZstdLevel},
+    errors::{ParquetError, Result},
     file::{
         metadata::KeyValue,
         properties::{EnabledStatistics, WriterProperties},
+        writer::SerializedFileWriter,
     },
     schema::types::ColumnPath,
 };
@@ -20,12 +30,13 @@ use parquet::{
 use super::{
     BLOCKS_KEY, ENTRY_KEY, PAGE_OCTETS, PAGE_ROWS, REPLACES_KEY, ROW_GROUP, SCHEMA_KEY,
     blocks::{BLOCK, BlockSums, to_hex},
+    octets::{OctetsColumn, Packer},
 };
 use crate::{
     disk::{Disk, DiskFile, write_all},
     manifest::{SegmentEntry, Tail},
     paths::Paths,
-    row::{Column, Form, SCHEMA_VERSION, Stamps, schema},
+    row::{Column, Form, SCHEMA_VERSION, Stamps, absent, schema},
 };
 
 /// Octets that are gathered for one write.
@@ -36,6 +47,15 @@ const GATHER: usize = 256 << 10;
 pub(crate) fn written_octets(rows: u64) -> u64 {
     (4 << 20) + rows.min(ROW_GROUP as u64) * 100
 }
+
+/// Level of zstd in merged segments.
+const LEVEL: i32 = 1;
+/// And of `payload` and `envelope` in fresh ones, which will be read once or twice before they are merged.
+const FRESH_LEVEL: i32 = -5;
+/// Octets of a page of these in a fresh segment, before compression: what stays in the caches near the processor.
+const FRESH_PAGE_OCTETS: usize = 128 << 10;
+/// Rows of a page in a fresh segment, at most: many of them are read side by side when they are merged.
+pub(crate) const FRESH_PAGE_ROWS: usize = 2_048;
 
 /// Columns that have a Bloom filter in merged segments.
 pub(crate) const FILTERED: &[Column] = &[
@@ -106,11 +126,11 @@ static FRESH: LazyLock<WriterProperties> = LazyLock::new(|| properties(FILTERED_
 static MERGED: LazyLock<WriterProperties> = LazyLock::new(|| properties(FILTERED, false));
 
 fn properties(filtered: &[Column], is_fresh: bool) -> WriterProperties {
-    let zstd = ZstdLevel::try_new(1).unwrap_or_default();
+    let zstd = ZstdLevel::try_new(LEVEL).unwrap_or_default();
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(zstd))
         .set_max_row_group_row_count(Some(ROW_GROUP))
-        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_data_page_row_count_limit(if is_fresh { FRESH_PAGE_ROWS } else { PAGE_ROWS })
         .set_data_page_size_limit(PAGE_OCTETS)
         .set_write_batch_size(1_024)
         .set_statistics_enabled(EnabledStatistics::None)
@@ -183,7 +203,10 @@ struct Passed {
 /// A segment that is being written.
 #[derive(Debug)]
 pub(crate) struct SegmentWriter {
-    writer: ArrowWriter<Sink>,
+    file: SerializedFileWriter<Sink>,
+    groups: ArrowRowGroupWriterFactory,
+    group: Option<Group>,
+    packer: Packer,
     disk: Arc<dyn Disk>,
     paths: Paths,
     temporary: PathBuf,
@@ -191,6 +214,20 @@ pub(crate) struct SegmentWriter {
     entry: SegmentEntry,
     replaces: Vec<u64>,
     passed: Passed,
+}
+
+/// A row group that is being written.
+#[derive(Debug)]
+struct Group {
+    /// In the order of the schema.
+    columns: Vec<ColumnWriter>,
+    rows: usize,
+}
+
+#[derive(Debug)]
+enum ColumnWriter {
+    Values(Box<ArrowColumnWriter>),
+    Octets(Box<OctetsColumn>),
 }
 
 impl SegmentWriter {
@@ -206,14 +243,19 @@ impl SegmentWriter {
             .temporary()
             .join(format!("{:016x}.parquet", entry.number));
         let file = disk.create(&temporary)?;
-        let properties = if entry.level == 0 { &FRESH } else { &MERGED };
+        let is_fresh = entry.level == 0;
+        let properties = if is_fresh { &FRESH } else { &MERGED };
         let options = ArrowWriterOptions::new()
             .with_properties(WriterProperties::clone(properties))
             .with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(Sink::new(file), schema(), options)
-            .map_err(io::Error::other)?;
+        let (file, groups) = ArrowWriter::try_new_with_options(Sink::new(file), schema(), options)
+            .and_then(ArrowWriter::into_serialized_writer)
+            .map_err(into_io)?;
         Ok(Self {
-            writer,
+            file,
+            groups,
+            group: None,
+            packer: Packer::new(if is_fresh { FRESH_LEVEL } else { LEVEL })?,
             disk: Arc::clone(disk),
             paths: paths.clone(),
             temporary,
@@ -229,11 +271,65 @@ impl SegmentWriter {
         })
     }
 
-    /// Adds rows, already in their order.
-    pub(crate) fn write(&mut self, batch: &RecordBatch) -> io::Result<()> {
-        self.passed.see(batch);
-        let held = super::same::shortened(batch).map_err(io::Error::other)?;
-        self.writer.write(&held).map_err(into_io)
+    /// Adds rows in their order: each of one of the batches, which are [`held`](super::held) and of one schema, and of
+    /// one of its rows.
+    pub(crate) fn write(
+        &mut self,
+        batches: &[&RecordBatch],
+        mut places: &[(usize, usize)],
+    ) -> io::Result<()> {
+        self.passed.see(batches, places);
+        while !places.is_empty() {
+            let room = ROW_GROUP - self.group.as_ref().map_or(0, |group| group.rows);
+            let (now, later) = places.split_at(places.len().min(room));
+            self.write_in_group(batches, now).map_err(into_io)?;
+            if now.len() == room {
+                self.end_group().map_err(into_io)?;
+            }
+            places = later;
+        }
+        Ok(())
+    }
+
+    fn write_in_group(
+        &mut self,
+        batches: &[&RecordBatch],
+        places: &[(usize, usize)],
+    ) -> Result<()> {
+        let group = match &mut self.group {
+            Some(group) => group,
+            none => {
+                let index = self.file.flushed_row_groups().len();
+                let page = if self.entry.level == 0 {
+                    FRESH_PAGE_OCTETS
+                } else {
+                    PAGE_OCTETS
+                };
+                let columns = self.groups.create_column_writers(index)?;
+                none.insert(Group::new(columns, &self.file, page))
+            }
+        };
+        let written = group.write(&mut self.packer, batches, places);
+        group.rows += places.len();
+        written
+    }
+
+    fn end_group(&mut self) -> Result<()> {
+        let Some(group) = self.group.take() else {
+            return Ok(());
+        };
+        let mut rows = self.file.next_row_group()?;
+        for column in group.columns {
+            match column {
+                ColumnWriter::Values(column) => column.close()?.append_to_row_group(&mut rows)?,
+                ColumnWriter::Octets(column) => {
+                    let (octets, close) = column.finish(&mut self.packer)?;
+                    rows.append_column(&octets, close)?;
+                }
+            }
+        }
+        rows.close()?;
+        Ok(())
     }
 
     /// Gives the file its footer and its name, durably. It does not count before the manifest says so.
@@ -247,8 +343,9 @@ impl SegmentWriter {
     }
 
     fn complete(&mut self) -> io::Result<SegmentEntry> {
-        self.writer.flush().map_err(into_io)?;
-        self.writer.inner_mut().flush()?;
+        self.end_group().map_err(into_io)?;
+        self.file.flush()?;
+        self.file.inner_mut().flush()?;
         let entry = SegmentEntry {
             rows: self.passed.rows,
             received: (self.passed.received.0, self.passed.received.1),
@@ -256,8 +353,8 @@ impl SegmentWriter {
             ids: (self.passed.ids.0, self.passed.ids.1),
             ..self.entry.clone()
         };
-        let sums = to_hex(self.writer.inner().sums.sums());
-        let covered = self.writer.inner().sums.sums().len() as u64 * BLOCK as u64;
+        let sums = to_hex(self.file.inner().sums.sums());
+        let covered = self.file.inner().sums.sums().len() as u64 * BLOCK as u64;
         let facts = [
             (SCHEMA_KEY, SCHEMA_VERSION.to_string()),
             (ENTRY_KEY, serde_json::to_string(&entry).unwrap_or_default()),
@@ -269,10 +366,10 @@ impl SegmentWriter {
         ];
         for (key, value) in facts {
             let fact = KeyValue::new(key.to_owned(), Some(value));
-            self.writer.append_key_value_metadata(fact);
+            self.file.append_key_value_metadata(fact);
         }
-        self.writer.finish().map_err(into_io)?;
-        let sink = self.writer.inner_mut();
+        self.file.finish().map_err(into_io)?;
+        let sink = self.file.inner_mut();
         sink.flush()?;
         sink.file.sync()?;
         let octets = sink.length;
@@ -295,21 +392,91 @@ impl SegmentWriter {
     }
 }
 
-impl Passed {
-    fn see(&mut self, batch: &RecordBatch) {
-        let stamps = Stamps::new(batch);
-        for row in 0..batch.num_rows() {
-            self.received.add(stamps.received(row));
-            self.time.add(stamps.time(row));
-            self.ids.add(stamps.id(row));
+impl Group {
+    fn new(
+        columns: Vec<ArrowColumnWriter>,
+        file: &SerializedFileWriter<Sink>,
+        page_octets: usize,
+    ) -> Self {
+        let descriptors = file.schema_descr().columns();
+        let columns = columns.into_iter().zip(descriptors).zip(Column::ALL);
+        let columns = columns.map(|((values, descriptor), column)| match column.form() {
+            Form::Octets => {
+                let column = OctetsColumn::new(Arc::clone(descriptor), page_octets);
+                ColumnWriter::Octets(Box::new(column))
+            }
+            _ => ColumnWriter::Values(Box::new(values)),
+        });
+        Self {
+            columns: columns.collect(),
+            rows: 0,
         }
-        self.rows += batch.num_rows() as u64;
+    }
+
+    /// Column by column, so that what a column has stays at hand.
+    fn write(
+        &mut self,
+        packer: &mut Packer,
+        batches: &[&RecordBatch],
+        places: &[(usize, usize)],
+    ) -> Result<()> {
+        let Some(schema) = batches.first().map(|batch| batch.schema_ref()) else {
+            return Ok(());
+        };
+        let fields = schema.fields().iter();
+        for (index, ((writer, field), column)) in
+            (self.columns.iter_mut().zip(fields).zip(Column::ALL)).enumerate()
+        {
+            let arrays = (batches.iter())
+                .map(|batch| batch.columns().get(index).map(AsRef::as_ref))
+                .collect::<Option<Vec<&dyn Array>>>()
+                .ok_or_else(|| ParquetError::General("a column is missing".to_owned()))?;
+            match writer {
+                ColumnWriter::Octets(writer) => writer.write(packer, &arrays, places)?,
+                ColumnWriter::Values(writer) => {
+                    let is_absent = |array: &&dyn Array| array.null_count() == array.len();
+                    if arrays.iter().all(is_absent) {
+                        let usual = schema_field(*column);
+                        for some in places.chunks(PAGE_ROWS) {
+                            let nothing = absent(column.form(), some.len());
+                            for leaf in compute_leaves(&usual, &nothing)? {
+                                writer.write(&leaf)?;
+                            }
+                        }
+                    } else {
+                        let values = interleave(&arrays, places)?;
+                        for leaf in compute_leaves(field, &values)? {
+                            writer.write(&leaf)?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }
 
-fn into_io(error: parquet::errors::ParquetError) -> io::Error {
+fn schema_field(column: Column) -> arrow::datatypes::FieldRef {
+    Arc::clone(&schema().fields()[column as usize])
+}
+
+impl Passed {
+    fn see(&mut self, batches: &[&RecordBatch], places: &[(usize, usize)]) {
+        let stamps: Vec<Stamps<'_>> = batches.iter().map(|batch| Stamps::new(batch)).collect();
+        for (batch, row) in places {
+            if let Some(stamps) = stamps.get(*batch) {
+                self.received.add(stamps.received(*row));
+                self.time.add(stamps.time(*row));
+                self.ids.add(stamps.id(*row));
+            }
+        }
+        self.rows += places.len() as u64;
+    }
+}
+
+fn into_io(error: ParquetError) -> io::Error {
     match error {
-        parquet::errors::ParquetError::External(source) => match source.downcast::<io::Error>() {
+        ParquetError::External(source) => match source.downcast::<io::Error>() {
             Ok(error) => *error,
             Err(source) => io::Error::other(source),
         },
