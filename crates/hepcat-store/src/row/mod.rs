@@ -21,5 +21,5 @@ pub use columns::{Column, Row, Rows, SCHEMA_VERSION};
 pub use envelope::{Envelope, Part};
 pub use id::RowId;
 pub(crate) use id::{MAX_GENERATION, MAX_NODE, MAX_PLACE};
-pub(crate) use kind::{Form, Malformed};
+pub(crate) use kind::{Form, Malformed, put_varint};
 pub(crate) use stamps::Stamps;

@@ -5,6 +5,7 @@ mod cluster;
 mod octets;
 mod open;
 mod same;
+mod uniform;
 mod whole;
 mod write;
 

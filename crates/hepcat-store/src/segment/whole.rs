@@ -7,12 +7,21 @@ use arrow::{
     array::{ArrayRef, RecordBatch, new_null_array},
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+use parquet::{
+    arrow::{
+        ProjectionMask,
+        arrow_reader::{
+            ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+        },
+    },
+    file::{
+        metadata::{ColumnChunkMetaData, RowGroupMetaData},
+        statistics::Statistics,
+    },
 };
 
-use super::{SegmentError, blocks::CheckedFile, guarded, same};
-use crate::row::{Column, Form};
+use super::{PAGE_ROWS, SegmentError, blocks::CheckedFile, guarded, same};
+use crate::row::{Column, Form, absent};
 
 /// A segment that is read from front to back.
 #[derive(Debug)]
@@ -55,6 +64,7 @@ impl Whole {
                     if self.group >= self.metadata.metadata().num_row_groups() {
                         return Ok(None);
                     }
+                    let mask = present(&self.metadata, self.group);
                     let group = vec![self.group];
                     let reader = guarded(|| {
                         ParquetRecordBatchReaderBuilder::new_with_metadata(
@@ -62,6 +72,7 @@ impl Whole {
                             self.metadata.clone(),
                         )
                         .with_row_groups(group)
+                        .with_projection(mask)
                         .with_batch_size(self.step)
                         .build()
                     })?;
@@ -80,6 +91,19 @@ impl Whole {
     }
 }
 
+/// The columns of a row group that have values.
+fn present(metadata: &ArrowReaderMetadata, group: usize) -> ProjectionMask {
+    let groups = metadata.metadata().row_groups();
+    let columns = groups.get(group).map(RowGroupMetaData::columns);
+    let columns = columns.unwrap_or_default().iter().enumerate();
+    let has_values = |column: &ColumnChunkMetaData| {
+        let absent = column.statistics().and_then(Statistics::null_count_opt);
+        absent != u64::try_from(column.num_values()).ok()
+    };
+    let present = columns.filter(|(_, column)| has_values(column));
+    ProjectionMask::leaves(metadata.parquet_schema(), present.map(|(index, _)| index))
+}
+
 fn completed(batch: &RecordBatch, is_held: bool) -> Result<RecordBatch, arrow::error::ArrowError> {
     let batch = if is_held {
         batch.clone()
@@ -90,11 +114,23 @@ fn completed(batch: &RecordBatch, is_held: bool) -> Result<RecordBatch, arrow::e
     let columns = columns.map(
         |(column, field)| match batch.column_by_name(column.name()) {
             Some(array) => Arc::clone(array),
-            None => new_null_array(field.data_type(), batch.num_rows()),
+            None if *field.data_type() == DataType::Utf8View => nothing(batch.num_rows()),
+            None => absent(column.form(), batch.num_rows()),
         },
     );
     let columns: Vec<ArrayRef> = columns.collect();
     RecordBatch::try_new(Arc::clone(&SCHEMA), columns)
+}
+
+/// Texts of which there are none; all of them share their memory.
+fn nothing(rows: usize) -> ArrayRef {
+    static NOTHING: LazyLock<ArrayRef> =
+        LazyLock::new(|| new_null_array(&DataType::Utf8View, PAGE_ROWS));
+    if rows <= PAGE_ROWS {
+        NOTHING.slice(0, rows)
+    } else {
+        new_null_array(&DataType::Utf8View, rows)
+    }
 }
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {

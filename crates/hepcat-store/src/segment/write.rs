@@ -7,8 +7,9 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, RecordBatch},
+    array::{Array, ArrayRef, RecordBatch},
     compute::interleave,
+    datatypes::Field,
 };
 use parquet::{
     arrow::{
@@ -24,19 +25,20 @@ use parquet::{
         properties::{EnabledStatistics, WriterProperties},
         writer::SerializedFileWriter,
     },
-    schema::types::ColumnPath,
+    schema::types::{ColumnDescPtr, ColumnPath},
 };
 
 use super::{
     BLOCKS_KEY, ENTRY_KEY, PAGE_OCTETS, PAGE_ROWS, REPLACES_KEY, ROW_GROUP, SCHEMA_KEY,
     blocks::{BLOCK, BlockSums, to_hex},
     octets::{OctetsColumn, Packer},
+    uniform::{self, Uniform},
 };
 use crate::{
     disk::{Disk, DiskFile, write_all},
     manifest::{SegmentEntry, Tail},
     paths::Paths,
-    row::{Column, Form, SCHEMA_VERSION, Stamps, absent, schema},
+    row::{Column, Form, SCHEMA_VERSION, Stamps, schema},
 };
 
 /// Octets that are gathered for one write.
@@ -151,7 +153,10 @@ fn properties(filtered: &[Column], is_fresh: bool) -> WriterProperties {
             Form::Int | Form::Long => {
                 properties.set_column_statistics_enabled(path(), EnabledStatistics::Chunk)
             }
-            Form::Octets => properties.set_column_dictionary_enabled(path(), false),
+            // `octets` compresses them: a compressor of this writer would be made in vain.
+            Form::Octets => properties
+                .set_column_dictionary_enabled(path(), false)
+                .set_column_compression(path(), Compression::UNCOMPRESSED),
             // It repeats within its call and nowhere else: a compressor sees that, and takes less than numbers of a
             // dictionary in which nearly every text stands for one call.
             Form::Text => properties
@@ -170,8 +175,7 @@ fn properties(filtered: &[Column], is_fresh: bool) -> WriterProperties {
                 .set_column_bloom_filter_fpp(path(), 0.01)
                 .set_column_bloom_filter_max_ndv(path(), ROW_GROUP as u64 / 5);
         }
-        let is_whole = is_fresh && column.form() != Form::Octets;
-        if is_whole || SELDOM.contains(column) || UNIFORM.contains(column) {
+        if is_fresh || SELDOM.contains(column) || UNIFORM.contains(column) {
             properties = properties.set_column_compression(path(), Compression::UNCOMPRESSED);
         }
     }
@@ -226,8 +230,21 @@ struct Group {
 
 #[derive(Debug)]
 enum ColumnWriter {
-    Values(Box<ArrowColumnWriter>),
+    Values(Box<ValuesColumn>),
     Octets(Box<OctetsColumn>),
+}
+
+/// A column of numbers or texts.
+#[derive(Debug)]
+struct ValuesColumn {
+    column: Column,
+    descriptor: ColumnDescPtr,
+    is_filtered: bool,
+    /// What all rows have in common until now, as long as they have.
+    uniform: Option<Uniform>,
+    /// Rows that it was given.
+    rows: usize,
+    writer: ArrowColumnWriter,
 }
 
 impl SegmentWriter {
@@ -300,13 +317,9 @@ impl SegmentWriter {
             Some(group) => group,
             none => {
                 let index = self.file.flushed_row_groups().len();
-                let page = if self.entry.level == 0 {
-                    FRESH_PAGE_OCTETS
-                } else {
-                    PAGE_OCTETS
-                };
                 let columns = self.groups.create_column_writers(index)?;
-                none.insert(Group::new(columns, &self.file, page))
+                let is_fresh = self.entry.level == 0;
+                none.insert(Group::new(columns, &self.file, is_fresh))
             }
         };
         let written = group.write(&mut self.packer, batches, places);
@@ -321,7 +334,15 @@ impl SegmentWriter {
         let mut rows = self.file.next_row_group()?;
         for column in group.columns {
             match column {
-                ColumnWriter::Values(column) => column.close()?.append_to_row_group(&mut rows)?,
+                ColumnWriter::Values(column) => match &column.uniform {
+                    Some(value) => {
+                        let (descriptor, is_filtered) = (&column.descriptor, column.is_filtered);
+                        let (octets, close) =
+                            uniform::column(descriptor, value, column.rows, is_filtered)?;
+                        rows.append_column(&octets, close)?;
+                    }
+                    None => column.writer.close()?.append_to_row_group(&mut rows)?,
+                },
                 ColumnWriter::Octets(column) => {
                     let (octets, close) = column.finish(&mut self.packer)?;
                     rows.append_column(&octets, close)?;
@@ -394,18 +415,30 @@ impl SegmentWriter {
 
 impl Group {
     fn new(
-        columns: Vec<ArrowColumnWriter>,
+        writers: Vec<ArrowColumnWriter>,
         file: &SerializedFileWriter<Sink>,
-        page_octets: usize,
+        is_fresh: bool,
     ) -> Self {
+        let (filtered, page_octets) = if is_fresh {
+            (FILTERED_FRESH, FRESH_PAGE_OCTETS)
+        } else {
+            (FILTERED, PAGE_OCTETS)
+        };
         let descriptors = file.schema_descr().columns();
-        let columns = columns.into_iter().zip(descriptors).zip(Column::ALL);
-        let columns = columns.map(|((values, descriptor), column)| match column.form() {
+        let columns = writers.into_iter().zip(descriptors).zip(Column::ALL);
+        let columns = columns.map(|((writer, descriptor), column)| match column.form() {
             Form::Octets => {
                 let column = OctetsColumn::new(Arc::clone(descriptor), page_octets);
                 ColumnWriter::Octets(Box::new(column))
             }
-            _ => ColumnWriter::Values(Box::new(values)),
+            _ => ColumnWriter::Values(Box::new(ValuesColumn {
+                column: *column,
+                descriptor: Arc::clone(descriptor),
+                is_filtered: filtered.contains(column),
+                uniform: None,
+                rows: 0,
+                writer,
+            })),
         });
         Self {
             columns: columns.collect(),
@@ -420,44 +453,66 @@ impl Group {
         batches: &[&RecordBatch],
         places: &[(usize, usize)],
     ) -> Result<()> {
-        let Some(schema) = batches.first().map(|batch| batch.schema_ref()) else {
-            return Ok(());
-        };
-        let fields = schema.fields().iter();
-        for (index, ((writer, field), column)) in
-            (self.columns.iter_mut().zip(fields).zip(Column::ALL)).enumerate()
-        {
+        for (index, writer) in self.columns.iter_mut().enumerate() {
             let arrays = (batches.iter())
                 .map(|batch| batch.columns().get(index).map(AsRef::as_ref))
                 .collect::<Option<Vec<&dyn Array>>>()
                 .ok_or_else(|| ParquetError::General("a column is missing".to_owned()))?;
             match writer {
                 ColumnWriter::Octets(writer) => writer.write(packer, &arrays, places)?,
-                ColumnWriter::Values(writer) => {
-                    let is_absent = |array: &&dyn Array| array.null_count() == array.len();
-                    if arrays.iter().all(is_absent) {
-                        let usual = schema_field(*column);
-                        for some in places.chunks(PAGE_ROWS) {
-                            let nothing = absent(column.form(), some.len());
-                            for leaf in compute_leaves(&usual, &nothing)? {
-                                writer.write(&leaf)?;
-                            }
-                        }
-                    } else {
-                        let values = interleave(&arrays, places)?;
-                        for leaf in compute_leaves(field, &values)? {
-                            writer.write(&leaf)?;
-                        }
-                    }
-                }
+                ColumnWriter::Values(writer) => writer.write(&arrays, places)?,
             }
         }
         Ok(())
     }
 }
 
-fn schema_field(column: Column) -> arrow::datatypes::FieldRef {
-    Arc::clone(&schema().fields()[column as usize])
+impl ValuesColumn {
+    fn write(&mut self, arrays: &[&dyn Array], places: &[(usize, usize)]) -> Result<()> {
+        let form = self.column.form();
+        let was_uniform = self.rows == 0 || self.uniform.is_some();
+        self.rows += places.len();
+        if was_uniform {
+            let uniform = Uniform::of(form, arrays, places);
+            let before = self.rows - places.len();
+            if uniform.is_some() && (before == 0 || uniform == self.uniform) {
+                self.uniform = uniform;
+                return Ok(());
+            }
+            if let Some(other) = self.uniform.take() {
+                self.repeat(&other, before)?;
+            }
+        }
+        if form.nullable() && uniform::is_absent(arrays) {
+            return self.repeat(&Uniform::Absent, places.len());
+        }
+        let values = interleave(arrays, places)?;
+        let field = Field::new(
+            self.column.name(),
+            values.data_type().clone(),
+            form.nullable(),
+        );
+        self.put(&field, &values)
+    }
+
+    fn repeat(&mut self, value: &Uniform, rows: usize) -> Result<()> {
+        let form = self.column.form();
+        let field = Field::new(self.column.name(), form.data_type(), form.nullable());
+        let mut left = rows;
+        while left > 0 {
+            let some = left.min(PAGE_ROWS);
+            self.put(&field, &value.repeated(form, some))?;
+            left -= some;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, field: &Field, values: &ArrayRef) -> Result<()> {
+        for leaf in compute_leaves(field, values)? {
+            self.writer.write(&leaf)?;
+        }
+        Ok(())
+    }
 }
 
 impl Passed {
