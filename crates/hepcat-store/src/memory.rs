@@ -24,9 +24,11 @@ pub(crate) enum Use {
     Search,
     /// Footers of segments.
     Footers,
+    /// What the store's user keeps beside it, and says.
+    Beside,
 }
 
-const USES: usize = 5;
+const USES: usize = 6;
 
 /// Octets in use, by what for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub struct MemoryStats {
     pub search: u64,
     /// Footers of segments.
     pub footers: u64,
+    /// What the store's user keeps beside it: see [`Store::set_beside`](crate::Store::set_beside).
+    pub beside: u64,
 }
 
 impl MemoryStats {
@@ -56,17 +60,18 @@ impl MemoryStats {
             self.compaction,
             self.search,
             self.footers,
+            self.beside,
         ]
         .iter()
         .sum()
     }
 
-    /// Whether half of the budget is in use. Those who hold copies of rows for convenience should let go:
+    /// Whether half of the budget is in use, apart from what is kept beside the store. Those who hold copies of rows for convenience should let go:
     /// they come first. Searches are refused next (from three quarters on), then compaction waits (seven eighths), and
     /// only then are rows dropped.
     #[must_use]
     pub fn is_short(&self) -> bool {
-        self.total() > self.budget / 2
+        self.total() - self.beside > self.budget.saturating_sub(self.beside) / 2
     }
 }
 
@@ -135,7 +140,7 @@ impl Memory {
     }
 
     pub(crate) fn stats(&self) -> MemoryStats {
-        let [ingest, flush, compaction, search, footers] = *self.used.lock();
+        let [ingest, flush, compaction, search, footers, beside] = *self.used.lock();
         MemoryStats {
             budget: self.budget,
             ingest,
@@ -143,6 +148,7 @@ impl Memory {
             compaction,
             search,
             footers,
+            beside,
         }
     }
 
@@ -154,7 +160,9 @@ impl Memory {
             Use::Search => total <= eighth * 6 && mine.saturating_add(octets) <= eighth * 2,
             Use::Compaction => total <= eighth * 7 && mine.saturating_add(octets) <= eighth * 3,
             // A single batch above what is left of a tiny budget still gets in when there is nothing else.
-            Use::Ingest | Use::Flush | Use::Footers => total <= self.budget || total == octets,
+            Use::Ingest | Use::Flush | Use::Footers | Use::Beside => {
+                total <= self.budget || total == octets
+            }
         }
     }
 
@@ -289,6 +297,19 @@ mod tests {
         assert!(found.grow(100) && !found.grow(1));
         found.shrink_to(10);
         assert_eq!(memory.stats().search, 10);
+    }
+
+    #[test]
+    fn what_is_beside_the_store_leaves_less_for_the_rest() {
+        let memory = Memory::new(800);
+        memory.set(Use::Beside, 300);
+        assert!(!memory.stats().is_short());
+        let merging = memory.reserve(Use::Compaction, 300).expect("room");
+        assert!(memory.stats().is_short() && memory.reserve(Use::Search, 1).is_none());
+        drop(merging);
+        assert!(memory.reserve(Use::Ingest, 501).is_none());
+        memory.set(Use::Beside, 0);
+        assert!(memory.reserve(Use::Ingest, 501).is_some());
     }
 
     #[test]

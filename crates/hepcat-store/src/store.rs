@@ -508,6 +508,12 @@ impl Store {
         self.inner.node
     }
 
+    /// Says how many octets the store's user keeps beside it, which count against the budget from here on: one figure bounds
+    /// both.
+    pub fn set_beside(&self, octets: u64) {
+        self.inner.memory.set(Use::Beside, octets);
+    }
+
     /// Memory in use, alone.
     #[must_use]
     pub fn memory(&self) -> MemoryStats {

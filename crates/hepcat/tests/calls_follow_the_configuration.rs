@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use hepcat::{
     call::{Affix, Limits, Rule, Rules},
     config::Config,
@@ -23,7 +24,10 @@ fn parse(calls: &str) -> Result<Config, String> {
 fn nothing_has_to_be_written() {
     let config = Config::parse(LISTENER, "x").expect("it is good");
     assert_eq!(config.calls.rules, Rules::default());
-    assert_eq!(config.calls.limits(), Limits::default());
+    assert_eq!(
+        config.calls.limits(ByteSize::mib(256)),
+        Limits::beside(256 << 20)
+    );
 }
 
 #[test]
@@ -53,7 +57,27 @@ memory = "16MiB"
     assert_eq!(rules.media_window, Duration::from_secs(1));
     assert_eq!(rules.refer_window, Duration::from_secs(5));
     assert_eq!(rules.confidence(Rule::Media), None);
-    assert_eq!(config.calls.limits(), Limits::within(16 << 20));
+    assert_eq!(
+        config.calls.limits(ByteSize::mib(256)),
+        Limits::within(16 << 20)
+    );
+}
+
+#[test]
+fn calls_have_half_of_the_memory_of_a_store_at_most() {
+    let parse = |calls: &str| {
+        let text = format!(
+            "{LISTENER}[node]\ndata_dir = \"/x\"\n[store]\nmemory = \"256MiB\"\n[calls]\nmemory = \"{calls}\"\n"
+        );
+        Config::parse(&text, "x").map_err(|faults| faults.to_string())
+    };
+    let limits = |config: Config| config.calls.limits(config.store.memory);
+    assert_eq!(parse("128MiB").map(limits), Ok(Limits::within(128 << 20)));
+    let faults = parse("129MiB").expect_err("too much");
+    assert!(
+        faults.contains("more than half of the store's memory"),
+        "{faults}"
+    );
 }
 
 #[rstest]

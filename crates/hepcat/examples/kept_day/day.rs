@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use hepcat::{
     agents::ClockBounds,
-    config::CallsConfig,
+    call::{Limits, Rules},
     pipeline::{Capture, Inflated},
     sink::store::{
         agent_name,
@@ -155,7 +155,8 @@ impl Maker {
         // Open calls are kept in memory only: the day has an end.
         let (calls, _mark) = Calls::open(
             directory.join("calls.open"),
-            &CallsConfig::default(),
+            Limits::default(),
+            Rules::default(),
             ClockBounds::default(),
         );
         Ok(Self {

@@ -49,8 +49,8 @@ impl Default for Limits {
     }
 }
 
-/// What a registration and a change that waits take, for a budget; texts of both are bounded.
-const REGISTRATION_OCTETS: usize = 1_024;
+/// What a registration takes, about (measured), and a change that waits at most, for a budget.
+pub(super) const REGISTRATION_OCTETS: usize = 640;
 const CHANGE_OCTETS: usize = 4_096;
 /// What an open leg takes at least, while it is idle.
 const LEAST_LEG_OCTETS: usize = 192;
@@ -67,6 +67,21 @@ impl Limits {
             max_registrations: (eighth / REGISTRATION_OCTETS).max(1),
             max_changes: (eighth / CHANGE_OCTETS).max(16),
             ..Self::default()
+        }
+    }
+
+    /// The defaults, but for memory: a quarter of what a store and calls beside it may have for legs, an eighth for
+    /// registrations.
+    #[must_use]
+    pub fn beside(store_octets: usize) -> Self {
+        let defaults = Self::default();
+        let legs = store_octets / 4;
+        Self {
+            max_legs: (legs / LEAST_LEG_OCTETS).max(1),
+            max_octets: legs,
+            max_registrations: (store_octets / 8 / REGISTRATION_OCTETS).max(1),
+            max_changes: (store_octets / 16 / CHANGE_OCTETS).clamp(16, defaults.max_changes),
+            ..defaults
         }
     }
 

@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use bytesize::ByteSize;
 
 use super::{
-    Marked,
+    Config, Fault, Marked,
     reader::{Bare, Table},
 };
 use crate::call::{Affix, HeaderRule, Limits, Rule, Rules};
@@ -16,8 +16,8 @@ use crate::call::{Affix, HeaderRule, Limits, Rule, Rules};
 pub struct CallsConfig {
     /// What correlation goes by. A reload changes it for messages that come afterwards.
     pub rules: Rules,
-    /// `memory`: octets for open calls, registrations and what waits to be written of them; `None` leaves every limit
-    /// at its own default.
+    /// `memory`: octets for open calls, registrations and what waits to be written of them, out of those of the store;
+    /// `None`: a quarter of these for open calls, an eighth for registrations.
     pub memory: Option<Marked<ByteSize>>,
 }
 
@@ -51,13 +51,27 @@ impl CallsConfig {
         }
     }
 
-    /// How much is remembered.
+    /// How much is remembered beside a store that may have `store_memory` octets with it.
     #[must_use]
-    pub fn limits(&self) -> Limits {
-        let octets = (self.memory.as_ref()).map(|memory| memory.as_u64());
-        octets.map_or_else(Limits::default, |octets| {
-            Limits::within(usize::try_from(octets).unwrap_or(usize::MAX))
-        })
+    pub fn limits(&self, store_memory: ByteSize) -> Limits {
+        let octets = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+        match &self.memory {
+            Some(memory) => Limits::within(octets(**memory)),
+            None => Limits::beside(octets(store_memory)),
+        }
+    }
+}
+
+/// Calls and the store share the store's memory: each needs a half at least to be of use.
+pub(super) fn check(config: &Config, note: &mut dyn FnMut(Fault)) {
+    if let Some(memory) = &config.calls.memory
+        && config.store.enabled
+        && memory.as_u64() > config.store.memory.as_u64() / 2
+    {
+        let message =
+            "open calls would have more than half of the store's memory, which they are part of";
+        let remedy = "make it smaller, or memory of [store] larger: 256MiB where it is not written";
+        note(Fault::at(memory, message, remedy));
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) fn check(config: &Config, unread: &[String], note: &mut dyn FnMut(Fau
     check_capture_ids(config, note);
     super::spool::check(config, note);
     super::store::check(config, note);
+    super::calls::check(config, note);
     check_users(config, note);
 }
 

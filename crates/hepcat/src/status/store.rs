@@ -198,7 +198,7 @@ pub struct MemoryStatus {
     pub limit: u64,
     /// All that is in use.
     pub used: u64,
-    /// What is in use, by what for: `ingest`, `flush`, `compaction`, `search`, `footers`.
+    /// What is in use, by what for: `ingest`, `flush`, `compaction`, `search`, `footers`, `calls`.
     #[schema(value_type = BTreeMap<String, u64>)]
     pub by_use: ByReason,
     /// Whether half of it is in use: live views are told what they miss.
@@ -213,6 +213,7 @@ impl From<&MemoryStats> for MemoryStatus {
             ("compaction", memory.compaction),
             ("search", memory.search),
             ("footers", memory.footers),
+            ("calls", memory.beside),
         ];
         Self {
             limit: memory.budget,

@@ -23,7 +23,7 @@ use super::{
     headers::{More, Names},
     heard::{Identity, Novelty, message_key},
     leg::{self, Endpoint, Hearing, Leg},
-    limits::Limits,
+    limits::{Limits, REGISTRATION_OCTETS},
     method::Method,
     moment::Moment,
     record::{CallId, Change, LegId},
@@ -316,6 +316,12 @@ impl Tracker {
             registrations: self.state.registrations.len(),
             octets: self.octets(),
         }
+    }
+
+    /// What legs with their links and registrations take in memory, about.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.octets() + self.state.registrations.len() * REGISTRATION_OCTETS
     }
 
     /// What is known of the clock of the agent called `name`.

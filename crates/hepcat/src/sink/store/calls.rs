@@ -18,10 +18,9 @@ use super::saved::SavedCalls;
 use crate::{
     agents::ClockBounds,
     call::{
-        AttachedBy, CallRecord, Change, Content, Moment, RegistrationId, RegistrationRecord,
-        RegistrationState, Seen, Tracker,
+        AttachedBy, CallRecord, Change, Content, Limits, Moment, RegistrationId,
+        RegistrationRecord, RegistrationState, Rules, Seen, Tracker,
     },
-    config::CallsConfig,
     query::MessageView,
 };
 
@@ -54,8 +53,12 @@ pub struct Attachment {
 impl Calls {
     /// Goes on where `file` ends, and says up to which row that is. A file that cannot be used is set aside.
     #[must_use]
-    pub fn open(file: PathBuf, config: &CallsConfig, clock: ClockBounds) -> (Self, Option<i64>) {
-        let (limits, rules) = (config.limits(), config.rules.clone());
+    pub fn open(
+        file: PathBuf,
+        limits: Limits,
+        rules: Rules,
+        clock: ClockBounds,
+    ) -> (Self, Option<i64>) {
         let most_registrations = limits.max_registrations;
         let saved = SavedCalls::new(file);
         let (tracker, mark) = match saved.load() {
@@ -138,6 +141,11 @@ impl Calls {
         if self.registrations.len() > 2 * self.most_registrations {
             self.registrations.clear();
         }
+    }
+
+    /// Octets of memory that they take, about.
+    pub(super) fn memory(&self) -> usize {
+        self.tracker.lock().memory()
     }
 
     /// Whether the file is old enough to be written again.

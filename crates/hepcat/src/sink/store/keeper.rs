@@ -168,6 +168,7 @@ impl Keeper {
         self.looked_at = Instant::now();
         let mut records = RowBatchBuilder::default();
         self.calls.close_and_write(SystemTime::now(), &mut records);
+        self.store.set_beside(self.calls.memory() as u64);
         if !records.is_empty()
             && let Err(error) = self.store.append(records)
         {

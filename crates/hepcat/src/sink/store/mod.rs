@@ -101,7 +101,8 @@ impl StoreSink {
         let directory = StoreConfig::directory(data_dir);
         let store = Arc::new(Store::open(&directory, options(config))?);
         let queue = Arc::new(Queue::default());
-        let (calls, mark) = Calls::open(data_dir.join("calls.open"), calls, clock);
+        let (limits, rules) = (calls.limits(config.memory), calls.rules.clone());
+        let (calls, mark) = Calls::open(data_dir.join("calls.open"), limits, rules, clock);
         let tracker = Arc::clone(calls.tracker());
         let changed = Arc::clone(calls.changed());
         let threads = keeper::start(&store, &queue, calls, mark).map_err(StoreSinkError::Thread)?;
