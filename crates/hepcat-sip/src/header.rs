@@ -102,6 +102,13 @@ impl<'a> Iterator for Headers<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
+            if let Some(plain) = line::read_plain(self.head, self.at) {
+                self.at = plain.next;
+                return Some(Header {
+                    name: plain.name,
+                    value: plain.value.of(self.head)?,
+                });
+            }
             let Piece::Field(line) = line::read(self.head, self.at) else {
                 return None;
             };
