@@ -8,6 +8,7 @@ mod order;
 mod parking;
 mod queries;
 mod registrations;
+mod saved;
 mod scenes;
 mod states;
 mod through_messages;
