@@ -30,6 +30,12 @@ impl Digest {
     }
 }
 
+/// What is kept of a digest that is compared within one leg only: 40 bits. Of the 64 things that a leg remembers at most, two
+/// are taken for one in a leg of a billion.
+pub(super) const fn narrow(digest: u64) -> u64 {
+    digest & (u64::MAX >> 24)
+}
+
 /// Folds a number into a key.
 pub(super) const fn mix(key: u64, number: u64) -> u64 {
     let folded = (key ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15)) as u128;

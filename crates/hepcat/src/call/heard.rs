@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::{
-    digest::{Digest, mix},
+    digest::{Digest, mix, narrow},
     moment::Moment,
 };
 use hepcat_sip::Scan;
@@ -55,7 +55,7 @@ pub(super) fn message_key(digest: Digest, scan: &Scan<'_>, parts: &Identity, hop
         None => key = mix(key, digest.of(scan.method().unwrap_or_default())),
     }
     // Without a branch as RFC 3261 wants it, the addresses have to tell hops apart.
-    if parts.has_cookie { key } else { mix(key, hop) }
+    narrow(if parts.has_cookie { key } else { mix(key, hop) })
 }
 
 /// Digests of what identifies a message; 0 for what is absent.
@@ -69,7 +69,7 @@ pub(super) struct Identity {
 
 impl Identity {
     pub(super) fn of(digest: Digest, scan: &Scan<'_>) -> Self {
-        let some = |text: Option<&[u8]>| text.map_or(0, |text| digest.of(text));
+        let some = |text: Option<&[u8]>| text.map_or(0, |text| narrow(digest.of(text)));
         let branch = scan.via_branch();
         Self {
             branch: some(branch),
@@ -167,6 +167,13 @@ impl Heard {
     /// Forgets what can no longer be sent again. The memory goes back.
     pub(super) fn forget(&mut self) {
         self.transmissions = Vec::new();
+    }
+
+    /// Digests of earlier versions are longer.
+    pub(super) fn narrow(&mut self) {
+        for transmission in &mut self.transmissions {
+            transmission.key = narrow(transmission.key);
+        }
     }
 
     pub(super) fn octets(&self) -> usize {

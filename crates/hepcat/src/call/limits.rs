@@ -12,7 +12,7 @@ pub struct Limits {
     /// before one that is being set up. Default 500,000: 2,000 new calls a second of four minutes each.
     pub max_legs: usize,
     /// What open legs and their links may take, in octets, as [`crate::call::Open::octets`] reckons it; beyond that calls
-    /// are evicted as above. Default 128 MiB: 220,000 idle legs, or 60,000 of which something was heard just now.
+    /// are evicted as above. Default 128 MiB: 310,000 idle legs, or 60,000 of which something was heard just now.
     pub max_octets: usize,
     /// Legs of one call; a link to one more is withheld. Default 64.
     pub max_legs_per_call: usize,

@@ -82,8 +82,8 @@
 //!
 //! # When a call is no longer in memory
 //!
-//! [`CallRecord::unlink`], [`CallRecord::link`] and [`CallRecord::partition_removed`] do to a stored record what the tracker
-//! does to an open call; [`Whole::gather`] looks at stored messages by today's rules.
+//! [`CallRecord::unlink`] and [`CallRecord::link`] do to a stored record what the tracker does to an open call,
+//! [`CallRecord::partition_removed`] says that retention took a part of it; [`Whole::gather`] looks at stored messages by today's rules.
 
 mod clock;
 mod compose;

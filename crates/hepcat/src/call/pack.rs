@@ -4,6 +4,8 @@
 //! Numbers are LEB128. A digest stands in full where it comes first, and as its place in the order of coming after that.
 //! A text stands in full, or as the number of an earlier one, or as one of [`Texts`] that all legs share. Nothing says
 //! which field is which: what reads must ask in the order of what wrote. Octets that do not fit are `None`, never a panic.
+//!
+//! What is written is a sequence of the same things in either [`Form`]; only how each is written differs.
 
 use std::{
     collections::HashMap,
@@ -31,6 +33,28 @@ const NO_TEXT: u64 = 0;
 const TEXT_AGAIN: u64 = 1;
 const TEXT_SHARED: u64 = 2;
 const TEXT_HERE: u64 = 3;
+/// In the dense form, where a shared text is the next one of those that the leg uses.
+const TEXT_USED: u64 = 3;
+const DENSE_TEXT_HERE: u64 = 4;
+/// An address in the dense form: its family, or this and its place among those that came before.
+const KNOWN_ADDRESS: u8 = 8;
+/// Addresses of one leg that are known by their place.
+const MAX_ADDRESSES: usize = 0xff - KNOWN_ADDRESS as usize;
+/// Moments of one leg that are known by their place; the next place says that one stands in full.
+const MAX_MOMENTS: usize = 0x3f;
+const FULL_MOMENT: u64 = MAX_MOMENTS as u64;
+
+/// How things are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Each for itself: registrations, and legs of earlier versions.
+    Plain,
+    /// In few octets: moments and addresses that come again as places, yes and no as bits, and digests short.
+    Dense,
+}
+
+/// Numbers of shared texts of which there is a use each.
+pub(super) type Used = SmallVec<[u16; 16]>;
 
 /// Texts that many legs have: programs, hosts, codecs, phrases. Counted, so that one that is used no more makes room.
 #[derive(Debug, Default)]
@@ -151,31 +175,100 @@ impl<'de> Deserialize<'de> for Texts {
     }
 }
 
+/// The first number of a text that stands in full, without its length.
+const fn here(form: Form) -> u64 {
+    match form {
+        Form::Plain => TEXT_HERE,
+        Form::Dense => DENSE_TEXT_HERE,
+    }
+}
+
+/// Bits that were written, or are to be read.
+#[derive(Debug, Default)]
+struct Bits {
+    octets: SmallVec<[u8; 16]>,
+    at: usize,
+}
+
+impl Bits {
+    fn push(&mut self, bit: bool) {
+        if self.at.is_multiple_of(8) {
+            self.octets.push(0);
+        }
+        if let Some(last) = self.octets.last_mut() {
+            *last |= u8::from(bit) << (self.at % 8);
+        }
+        self.at += 1;
+    }
+
+    fn next(&mut self) -> Option<bool> {
+        let octet = self.octets.get(self.at / 8)?;
+        let bit = octet >> (self.at % 8) & 1;
+        self.at += 1;
+        Some(bit == 1)
+    }
+}
+
 /// Writes.
 #[derive(Debug)]
 pub(super) struct Packer<'t> {
     pub(super) octets: Vec<u8>,
-    /// Times are differences from it.
+    form: Form,
+    bits: Bits,
+    /// Times are differences from it; in the dense form from the one that was new last.
     base: Moment,
+    moments: SmallVec<[Moment; 32]>,
+    addresses: SmallVec<[IpAddr; 4]>,
     digests: SmallVec<[u64; 24]>,
     /// Where texts that stand in full are.
     here: SmallVec<[(usize, usize); 16]>,
     /// Shared texts that were used.
-    pub(super) used: SmallVec<[u16; 16]>,
+    pub(super) used: Used,
+    /// Those of which there is a use already.
+    held: Used,
     shared: &'t mut Texts,
 }
 
 impl<'t> Packer<'t> {
     /// Writes behind what is in `octets`. `known` digests are those that the reader knows too.
-    pub(super) fn new(octets: Vec<u8>, base: Moment, known: &[u64], shared: &'t mut Texts) -> Self {
+    pub(super) fn new(
+        octets: Vec<u8>,
+        form: Form,
+        base: Moment,
+        known: &[u64],
+        shared: &'t mut Texts,
+    ) -> Self {
         Self {
             octets,
+            form,
+            bits: Bits::default(),
             base,
+            moments: SmallVec::from_slice(&[base]),
+            addresses: SmallVec::new(),
             digests: SmallVec::from_slice(known),
             here: SmallVec::new(),
-            used: SmallVec::new(),
+            used: Used::new(),
+            held: Used::new(),
             shared,
         }
+    }
+
+    /// Uses of shared texts that whoever writes has already: most are those that are written. What is left of them at
+    /// the end is given back.
+    pub(super) fn hold(&mut self, held: Used) {
+        self.held = held;
+    }
+
+    /// Gives back uses that were not taken up.
+    pub(super) fn release_held(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        held.into_iter()
+            .for_each(|number| self.shared.release(number));
+    }
+
+    /// The bits that were written, to stand before the octets.
+    pub(super) fn bits_before(&self) -> &[u8] {
+        &self.bits.octets
     }
 
     /// Digests that the reader knows too, from here on.
@@ -189,6 +282,9 @@ impl<'t> Packer<'t> {
 
     /// Up to eight of them.
     pub(super) fn bits<const N: usize>(&mut self, bits: [bool; N]) {
+        if self.form == Form::Dense {
+            return bits.into_iter().for_each(|bit| self.bits.push(bit));
+        }
         let octet = (bits.iter().rev()).fold(0, |octet, bit| octet << 1 | u8::from(*bit));
         self.octet(octet);
     }
@@ -210,12 +306,30 @@ impl<'t> Packer<'t> {
     }
 
     pub(super) fn moment(&mut self, at: Moment) {
+        if self.form == Form::Dense
+            && let Some(place) = self.moments.iter().position(|known| *known == at)
+        {
+            return self.number((place as u64) << 1);
+        }
         let difference = at.as_micros().wrapping_sub(self.base.as_micros());
-        self.number((difference << 1 ^ difference >> 63).cast_unsigned());
+        let difference = (difference << 1 ^ difference >> 63).cast_unsigned();
+        if self.form == Form::Plain {
+            return self.number(difference);
+        }
+        if difference < 1 << 62 {
+            self.number(difference << 1 | 1);
+        } else {
+            self.number(FULL_MOMENT << 1);
+            self.plain(difference);
+        }
+        self.base = at;
+        if self.moments.len() < MAX_MOMENTS {
+            self.moments.push(at);
+        }
     }
 
     pub(super) fn maybe<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
-        self.octet(u8::from(value.is_some()));
+        self.bits([value.is_some()]);
         if let Some(value) = value {
             write(self, value);
         }
@@ -229,13 +343,24 @@ impl<'t> Packer<'t> {
         self.octets.extend_from_slice(&number.to_le_bytes());
     }
 
+    /// A digest of [`narrow`] that hardly comes twice.
+    pub(super) fn short(&mut self, digest: u64) {
+        match self.form {
+            Form::Plain => self.plain(digest),
+            Form::Dense => {
+                let [low @ .., _, _, _] = digest.to_le_bytes();
+                self.octets.extend_from_slice(&low);
+            }
+        }
+    }
+
     pub(super) fn digest(&mut self, digest: u64) {
         let place = self.digests.iter().position(|known| *known == digest);
         if let Some(place) = place.and_then(|place| u8::try_from(place).ok()) {
             return self.octet(place);
         }
         self.octet(NEW_DIGEST);
-        self.plain(digest);
+        self.short(digest);
         if self.digests.len() < MAX_DIGESTS {
             self.digests.push(digest);
         }
@@ -251,20 +376,34 @@ impl<'t> Packer<'t> {
             self.number(TEXT_AGAIN);
             return self.count(place);
         }
-        self.number(text.len() as u64 + TEXT_HERE);
+        self.number(text.len() as u64 + here(self.form));
         self.here.push((self.octets.len(), text.len()));
         self.octets.extend_from_slice(text.as_bytes());
     }
 
     /// A text that others have too.
     pub(super) fn common(&mut self, text: &str) {
+        if self.form == Form::Dense {
+            let is_it = |number: &u16| self.shared.text(*number) == Some(text);
+            if let Some(place) = self.used.iter().position(is_it) {
+                self.number(TEXT_USED);
+                return self.count(place);
+            }
+            if let Some(place) = self.held.iter().position(is_it) {
+                self.used.push(self.held.swap_remove(place));
+                return self.number(TEXT_SHARED);
+            }
+        }
         if text.len() > 2
             && self.used.len() < MAX_USED
             && let Some(number) = self.shared.take(text)
         {
             self.used.push(number);
             self.number(TEXT_SHARED);
-            return self.number(number);
+            if self.form == Form::Plain {
+                self.number(number);
+            }
+            return;
         }
         self.text(text);
     }
@@ -284,6 +423,15 @@ impl<'t> Packer<'t> {
     }
 
     pub(super) fn address(&mut self, address: IpAddr) {
+        if self.form == Form::Dense {
+            let place = self.addresses.iter().position(|known| *known == address);
+            if let Some(place) = place.and_then(|place| u8::try_from(place).ok()) {
+                return self.octet(KNOWN_ADDRESS + place);
+            }
+            if self.addresses.len() < MAX_ADDRESSES {
+                self.addresses.push(address);
+            }
+        }
         match address {
             IpAddr::V4(address) => {
                 self.octet(4);
@@ -296,10 +444,17 @@ impl<'t> Packer<'t> {
         }
     }
 
+    pub(super) fn port(&mut self, port: u16) {
+        match self.form {
+            Form::Plain => self.number(port),
+            Form::Dense => self.octets.extend_from_slice(&port.to_le_bytes()),
+        }
+    }
+
     /// An address and port; of IPv6 the zone too.
     pub(super) fn socket(&mut self, socket: SocketAddr) {
         self.address(socket.ip());
-        self.number(socket.port());
+        self.port(socket.port());
         if let SocketAddr::V6(socket) = socket {
             self.number(socket.flowinfo());
             self.number(socket.scope_id());
@@ -311,17 +466,36 @@ impl<'t> Packer<'t> {
 #[derive(Debug)]
 pub(super) struct Unpacker<'p> {
     rest: &'p [u8],
+    form: Form,
+    bits: Bits,
+    /// Numbers of shared texts that are used, two octets each: those that were not read yet, and all.
+    unread: &'p [u8],
+    used: &'p [u8],
     base: Moment,
+    moments: SmallVec<[Moment; 32]>,
+    addresses: SmallVec<[IpAddr; 4]>,
     digests: SmallVec<[u64; 24]>,
     here: SmallVec<[&'p str; 16]>,
     shared: &'p Texts,
 }
 
 impl<'p> Unpacker<'p> {
-    pub(super) fn new(octets: &'p [u8], base: Moment, known: &[u64], shared: &'p Texts) -> Self {
+    pub(super) fn new(
+        octets: &'p [u8],
+        form: Form,
+        base: Moment,
+        known: &[u64],
+        shared: &'p Texts,
+    ) -> Self {
         Self {
             rest: octets,
+            form,
+            bits: Bits::default(),
+            unread: &[],
+            used: &[],
             base,
+            moments: SmallVec::from_slice(&[base]),
+            addresses: SmallVec::new(),
             digests: SmallVec::from_slice(known),
             here: SmallVec::new(),
             shared,
@@ -330,6 +504,16 @@ impl<'p> Unpacker<'p> {
 
     pub(super) fn know(&mut self, known: &[u64]) {
         self.digests.extend_from_slice(known);
+    }
+
+    /// What [`Packer::bits_before`] gave stands next, behind its length in one octet; `used` are numbers of shared texts.
+    pub(super) fn begin_dense(&mut self, used: &'p [u8]) -> Option<()> {
+        let length = usize::from(self.octet()?);
+        let (bits, rest) = self.rest.split_at_checked(length)?;
+        self.bits.octets = SmallVec::from_slice(bits);
+        self.rest = rest;
+        (self.unread, self.used) = (used, used);
+        Some(())
     }
 
     /// What is not read yet.
@@ -348,6 +532,13 @@ impl<'p> Unpacker<'p> {
     }
 
     pub(super) fn bits<const N: usize>(&mut self) -> Option<[bool; N]> {
+        if self.form == Form::Dense {
+            let mut bits = [false; N];
+            for bit in &mut bits {
+                *bit = self.bits.next()?;
+            }
+            return Some(bits);
+        }
         let octet = self.octet()?;
         Some(std::array::from_fn(|place| octet >> place & 1 == 1))
     }
@@ -374,23 +565,48 @@ impl<'p> Unpacker<'p> {
         most: usize,
         mut read: impl FnMut(&mut Self) -> Option<T>,
     ) -> Option<L> {
+        let mut list = L::default();
+        self.list_into(&mut list, most, &mut read)?;
+        Some(list)
+    }
+
+    /// The same into a list that is empty.
+    pub(super) fn list_into<T>(
+        &mut self,
+        list: &mut impl Extend<T>,
+        most: usize,
+        mut read: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Option<()> {
         let count = self.number::<usize>()?;
         if count > most {
             return None;
         }
-        let mut list = L::default();
         for _ in 0..count {
             list.extend(Some(read(self)?));
         }
-        Some(list)
+        Some(())
     }
 
     pub(super) fn moment(&mut self) -> Option<Moment> {
         let number = self.long()?;
+        let number = match self.form {
+            Form::Plain => number,
+            Form::Dense if number & 1 == 1 => number >> 1,
+            Form::Dense if number >> 1 == FULL_MOMENT => self.plain()?,
+            Form::Dense => {
+                let place = usize::try_from(number >> 1).ok()?;
+                return self.moments.get(place).copied();
+            }
+        };
         let difference = (number >> 1).cast_signed() ^ -(number & 1).cast_signed();
-        Some(Moment::from_micros(
-            self.base.as_micros().wrapping_add(difference),
-        ))
+        let at = Moment::from_micros(self.base.as_micros().wrapping_add(difference));
+        if self.form == Form::Dense {
+            self.base = at;
+            if self.moments.len() < MAX_MOMENTS {
+                self.moments.push(at);
+            }
+        }
+        Some(at)
     }
 
     #[expect(clippy::option_option, reason = "unreadable is not absent")]
@@ -398,9 +614,9 @@ impl<'p> Unpacker<'p> {
         &mut self,
         read: impl FnOnce(&mut Self) -> Option<T>,
     ) -> Option<Option<T>> {
-        match self.octet()? {
-            0 => Some(None),
-            _ => read(self).map(Some),
+        match self.bits()? {
+            [false] => Some(None),
+            [true] => read(self).map(Some),
         }
     }
 
@@ -416,10 +632,21 @@ impl<'p> Unpacker<'p> {
         self.some().map(u64::from_le_bytes)
     }
 
+    /// What [`Packer::short`] wrote.
+    pub(super) fn short(&mut self) -> Option<u64> {
+        match self.form {
+            Form::Plain => self.plain(),
+            Form::Dense => {
+                let [a, b, c, d, e] = self.some()?;
+                Some(u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]))
+            }
+        }
+    }
+
     pub(super) fn digest(&mut self) -> Option<u64> {
         match self.octet()? {
             NEW_DIGEST => {
-                let digest = self.plain()?;
+                let digest = self.short()?;
                 if self.digests.len() < MAX_DIGESTS {
                     self.digests.push(digest);
                 }
@@ -438,11 +665,23 @@ impl<'p> Unpacker<'p> {
                 self.here.get(place)?
             }
             TEXT_SHARED => {
-                let number = self.number()?;
+                let number = match self.form {
+                    Form::Plain => self.number()?,
+                    Form::Dense => {
+                        let (number, unread) = self.unread.split_first_chunk()?;
+                        self.unread = unread;
+                        u16::from_le_bytes(*number)
+                    }
+                };
                 self.shared.text(number)?
             }
+            TEXT_USED if self.form == Form::Dense => {
+                let place = self.number::<usize>()?;
+                let used = self.used.get(place.checked_mul(2)?..)?;
+                self.shared.text(u16::from_le_bytes(*used.first_chunk()?))?
+            }
             length => {
-                let length = usize::try_from(length - TEXT_HERE).ok()?;
+                let length = usize::try_from(length - here(self.form)).ok()?;
                 let (text, rest) = self.rest.split_at_checked(length)?;
                 let text = std::str::from_utf8(text).ok()?;
                 self.rest = rest;
@@ -458,19 +697,29 @@ impl<'p> Unpacker<'p> {
     }
 
     pub(super) fn address(&mut self) -> Option<IpAddr> {
-        match self.octet()? {
-            4 => self
-                .some()
-                .map(|octets: [u8; 4]| Ipv4Addr::from(octets).into()),
-            6 => self
-                .some()
-                .map(|octets: [u8; 16]| Ipv6Addr::from(octets).into()),
-            _ => None,
+        let address = match self.octet()? {
+            4 => Ipv4Addr::from(self.some::<4>()?).into(),
+            6 => Ipv6Addr::from(self.some::<16>()?).into(),
+            place => {
+                let place = usize::from(place.checked_sub(KNOWN_ADDRESS)?);
+                return self.addresses.get(place).copied();
+            }
+        };
+        if self.form == Form::Dense && self.addresses.len() < MAX_ADDRESSES {
+            self.addresses.push(address);
+        }
+        Some(address)
+    }
+
+    pub(super) fn port(&mut self) -> Option<u16> {
+        match self.form {
+            Form::Plain => self.number(),
+            Form::Dense => self.some().map(u16::from_le_bytes),
         }
     }
 
     pub(super) fn socket(&mut self) -> Option<SocketAddr> {
-        let (address, port) = (self.address()?, self.number()?);
+        let (address, port) = (self.address()?, self.port()?);
         let mut socket = SocketAddr::new(address, port);
         if let SocketAddr::V6(socket) = &mut socket {
             socket.set_flowinfo(self.number()?);

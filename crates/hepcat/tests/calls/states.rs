@@ -515,12 +515,12 @@ fn a_long_call_stays_whole() {
         tracker.ingest(&seen(row, observation));
     }
     let removed = Moment::from_micros(scene.observations[8].received_us);
-    tracker.partition_removed(removed);
     let last = scene.observations.last().unwrap().received_us;
     tracker.expire(Moment::from_micros(last + 36_000_000));
-    let calls = calls_of(tracker.take_changes());
+    let mut calls = calls_of(tracker.take_changes());
     assert_eq!(calls.len(), 1);
-    let call = &calls[0];
+    let call = &mut calls[0];
+    assert!(call.partition_removed(removed));
     assert_eq!(
         (call.state, call.closed),
         (State::Ended, Some(Closed::Over))

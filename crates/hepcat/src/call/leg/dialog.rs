@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::call::{
+    digest::narrow,
     moment::{Earliest, Moment},
     text::kept,
 };
@@ -180,6 +181,26 @@ impl Facts {
         reason
             + attempts(&self.invites)
             + others.map_or(0, |others| size_of::<Attempts>() + attempts(others))
+    }
+
+    /// Digests of earlier versions are longer.
+    pub(super) fn narrow(&mut self) {
+        let branches = self
+            .invite_branches
+            .iter_mut()
+            .chain(&mut self.cancelled_branches)
+            .chain(&mut self.answered_branches);
+        let acked = self.acks.iter_mut().map(|(_, branch)| branch);
+        let tags = self.byes.iter_mut().map(|(tag, _)| tag);
+        let answerer = self.answerer.as_mut().map(|(_, tag)| tag);
+        for digest in branches
+            .chain(&mut self.rang)
+            .chain(acked)
+            .chain(tags)
+            .chain(answerer)
+        {
+            *digest = narrow(*digest);
+        }
     }
 
     pub(super) fn challenge(&mut self, cseq: u32) {

@@ -19,7 +19,7 @@ use self::{
 };
 use super::{
     correlation::embedded_replaces,
-    digest::{Digest, mix},
+    digest::{Digest, mix, narrow},
     flag::{Flag, Flags},
     headers::More,
     heard::{Heard, Identity, Novelty},
@@ -30,7 +30,7 @@ use super::{
     text::{keep, kept},
 };
 
-pub(super) use packed::{Head, Keys};
+pub(super) use packed::{Head, Kept, Keys};
 pub(super) use session::Endpoint;
 pub(super) use summary::Context;
 
@@ -64,8 +64,7 @@ pub(super) struct Leg {
     diversion: Option<Box<str>>,
     facts: Facts,
     session: Session,
-    /// Digest, tag and text of what programs call themselves.
-    user_agents: Vec<(u64, u64, Box<str>)>,
+    user_agents: Vec<UserAgent>,
     /// Keys that are in the graph already.
     pub(super) mentioned: SmallVec<[u64; 4]>,
     /// Branches that are in the tracker's index, digested.
@@ -80,6 +79,30 @@ pub(super) struct Leg {
     /// What [`Self::octets`] was when the tracker counted it last.
     #[serde(skip)]
     pub(super) counted: usize,
+    /// Its place among those that are parked, where it was before.
+    #[serde(skip)]
+    pub(super) kept: Option<Kept>,
+}
+
+/// What a program calls itself, and the digest of its tag.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "(u64, u64, Box<str>)", into = "(u64, u64, Box<str>)")]
+struct UserAgent {
+    tag: u64,
+    name: Box<str>,
+}
+
+impl From<(u64, u64, Box<str>)> for UserAgent {
+    /// Earlier versions had a digest of the name too.
+    fn from((_, tag, name): (u64, u64, Box<str>)) -> Self {
+        Self { tag, name }
+    }
+}
+
+impl From<UserAgent> for (u64, u64, Box<str>) {
+    fn from(UserAgent { tag, name }: UserAgent) -> Self {
+        (0, tag, name)
+    }
 }
 
 /// One message of a leg, with what was read from it.
@@ -115,12 +138,13 @@ impl Hearing<'_, '_> {
     }
 }
 
-impl Leg {
-    pub(super) fn new(id: LegId, call_id: &[u8], key: u64) -> Self {
+impl Default for Leg {
+    /// One of which nothing was heard.
+    fn default() -> Self {
         Self {
-            id,
-            call_id: kept(call_id),
-            key,
+            id: LegId::from_u64(0),
+            call_id: Box::default(),
+            key: 0,
             first: Moment::from_micros(i64::MAX),
             last: Moment::from_micros(i64::MIN),
             last_received: Moment::from_micros(i64::MIN),
@@ -144,17 +168,29 @@ impl Leg {
             events: 0,
             quality: None,
             counted: 0,
+            kept: None,
+        }
+    }
+}
+
+impl Leg {
+    pub(super) fn new(id: LegId, call_id: &[u8], key: u64) -> Self {
+        Self {
+            id,
+            call_id: kept(call_id),
+            key,
+            ..Self::default()
         }
     }
 
     /// About what it takes in memory, with its share of graph and indexes.
     pub(super) fn octets(&self) -> usize {
         let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
-        let user_agents = self.user_agents.capacity() * size_of::<(u64, u64, Box<str>)>()
+        let user_agents = self.user_agents.capacity() * size_of::<UserAgent>()
             + self
                 .user_agents
                 .iter()
-                .map(|(_, _, name)| name.len())
+                .map(|program| program.name.len())
                 .sum::<usize>();
         size_of::<Self>()
             + SHARE_OCTETS
@@ -207,7 +243,7 @@ impl Leg {
             _ if inside => Witness::Inside,
             _ => Witness::Beginning,
         };
-        let order = mix(hearing.key, self.hop(hearing));
+        let order = narrow(mix(hearing.key, self.hop(hearing)));
         if self
             .parties
             .hear(hearing.scan, witness, &identity, at, order)
@@ -277,7 +313,7 @@ impl Leg {
         } = *hearing;
         self.facts.responses = true;
         let code = hearing.scan.status_code().unwrap_or(0);
-        let order = mix(hearing.key, self.hop(hearing));
+        let order = narrow(mix(hearing.key, self.hop(hearing)));
         if self
             .parties
             .hear(hearing.scan, Witness::Response, &identity, at, order)
@@ -333,13 +369,16 @@ impl Leg {
         let Some(name) = hearing.scan.user_agent() else {
             return;
         };
-        let key = hearing.digest.of(name);
-        let known = self
-            .user_agents
-            .iter()
-            .any(|(other, by, _)| (*other, *by) == (key, tag));
-        if !known && self.user_agents.len() < MAX_AGENTS {
-            self.user_agents.push((key, tag, kept(name)));
+        let mut of_tag = self.user_agents.iter().filter(|known| known.tag == tag);
+        if self.user_agents.len() >= MAX_AGENTS
+            || of_tag.clone().any(|known| known.name.as_bytes() == name)
+        {
+            return;
+        }
+        // What is kept may be cut, or not what was written.
+        let name = kept(name);
+        if of_tag.all(|known| known.name != name) {
+            self.user_agents.push(UserAgent { tag, name });
         }
     }
 
@@ -360,7 +399,7 @@ impl Leg {
         let tag = if is_request { from_tag } else { to_tag };
         let source = hearing
             .source
-            .map_or(0, |source| digest_ip(hearing.digest, source.ip()));
+            .map_or(0, |source| narrow(digest_ip(hearing.digest, source.ip())));
         let described = self
             .session
             .hear(hearing.digest, body, tag, hearing.at, source, told);
@@ -411,6 +450,17 @@ impl Leg {
     /// Gives back the memory of what can no longer be sent again.
     pub(super) fn forget_transmissions(&mut self) {
         self.heard.forget();
+    }
+
+    /// Makes what an earlier version kept what this one would have.
+    pub(super) fn narrow(&mut self) {
+        self.heard.narrow();
+        self.parties.narrow();
+        self.facts.narrow();
+        self.session.narrow();
+        for program in &mut self.user_agents {
+            program.tag = narrow(program.tag);
+        }
     }
 
     pub(super) fn set_flag(&mut self, flag: Flag) {

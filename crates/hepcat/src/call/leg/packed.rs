@@ -1,21 +1,23 @@
 //! An idle leg as a few octets, and back: nothing is lost but what is derived.
 
+use std::net::SocketAddr;
+
 use smallvec::SmallVec;
 
 use super::{
-    Leg, MAX_AGENTS,
+    Leg, MAX_AGENTS, UserAgent,
     dialog::{Attempts, Facts, MAX_SET, Refusal, Success},
     digest_ip,
     parties::{Parties, Witness},
     session::{Endpoint, MAX_ENDPOINTS, MAX_SIDES, Session, Stated},
 };
 use crate::call::{
-    digest::Digest,
+    digest::{Digest, narrow},
     flag::Flags,
     heard::{Counts, Heard, MAX_REMEMBERED, Transmission},
     method::Methods,
     moment::Moment,
-    pack::{Packer, Texts, Unpacker},
+    pack::{Form, Packer, Texts, Unpacker, Used},
     quality::Quality,
     record::{Kind, LegId, Party, State},
     sdp::{Direction, MediaKind},
@@ -23,6 +25,15 @@ use crate::call::{
 
 /// Keys by which a packed leg is found.
 pub(in crate::call) type Keys = SmallVec<[u64; 8]>;
+
+/// The place that a leg has among the parked ones while it is awake, and the keys that lead there.
+#[derive(Debug)]
+pub(in crate::call) struct Kept {
+    pub(in crate::call) place: u32,
+    pub(in crate::call) keys: Keys,
+    /// Shared texts that it used, and uses still.
+    pub(in crate::call) used: Used,
+}
 
 /// Octets of the head: what is asked of a leg that stays packed.
 const HEAD: usize = 40;
@@ -149,14 +160,6 @@ impl<'p> Head<'p> {
         rest.split_at_checked(used).unwrap_or_default()
     }
 
-    /// Adds flags to a packed leg.
-    pub(in crate::call) fn add_flags(packed: &mut [u8], flags: Flags) {
-        let octets = packed.iter_mut().skip(FLAGS);
-        for (octet, more) in octets.zip(flags.0.to_le_bytes()) {
-            *octet |= more;
-        }
-    }
-
     /// Notes whether it has to be told of; once it was, that it was.
     pub(in crate::call) fn mark_dirty(packed: &mut [u8], is_dirty: bool) {
         if let Some(marks) = packed.get_mut(MARKS) {
@@ -170,14 +173,16 @@ impl<'p> Head<'p> {
 }
 
 impl Leg {
-    /// The leg in few octets, and the shared texts that these use.
+    /// The leg in few octets. `room` is room to work in.
     pub(in crate::call) fn pack(
-        &self,
+        &mut self,
         digest: Digest,
         is_told: bool,
         is_dirty: bool,
         texts: &mut Texts,
+        room: &mut Vec<u8>,
     ) -> Box<[u8]> {
+        let (state, kind) = (self.state(), self.kind());
         let Self {
             id,
             call_id,
@@ -205,13 +210,17 @@ impl Leg {
             events,
             quality,
             counted: _,
+            kept,
         } = self;
-        let mut to = Packer::new(Vec::with_capacity(512), *first, &[0], texts);
+        let mut to = Packer::new(std::mem::take(room), Form::Dense, *first, &[0], texts);
+        if let Some(kept) = kept {
+            to.hold(std::mem::take(&mut kept.used));
+        }
         to.text(call_id);
         to.moment(*last);
         to.maybe(*source, Packer::socket);
         to.maybe(*destination, Packer::socket);
-        to.know(&self.known(digest));
+        to.know(&known(*source, *destination, digest, narrow));
         to.number(methods.0);
         heard.pack(&mut to);
         to.count(agents.len());
@@ -222,13 +231,7 @@ impl Leg {
         facts.pack(&mut to);
         session.pack(&mut to);
         to.count(user_agents.len());
-        for (key, tag, name) in user_agents {
-            // Of a text that was cut or not UTF-8 the digest is that of what it was before.
-            let is_own = *key == digest.of(name.as_bytes());
-            to.bits([is_own]);
-            if !is_own {
-                to.plain(*key);
-            }
+        for UserAgent { tag, name } in user_agents {
             to.digest(*tag);
             to.common(name);
         }
@@ -241,8 +244,10 @@ impl Leg {
         to.number(*reports);
         to.number(*events);
         to.maybe(*quality, pack_quality);
-        let (body, used) = (to.octets, to.used);
-        let mut packed = Vec::with_capacity(HEAD + 2 * used.len() + body.len());
+        to.release_held();
+        let bits = to.bits_before();
+        let length = HEAD + 2 * to.used.len() + 1 + bits.len() + to.octets.len();
+        let mut packed = Vec::with_capacity(length);
         packed.extend_from_slice(&key.to_le_bytes());
         packed.extend_from_slice(&id.as_u64().to_le_bytes());
         packed.extend_from_slice(&first.as_micros().to_le_bytes());
@@ -250,29 +255,40 @@ impl Leg {
         packed.extend_from_slice(&flags.0.to_le_bytes());
         let marks = if is_told { TOLD } else { 0 } | if is_dirty { DIRTY } else { 0 };
         packed.extend_from_slice(&[
-            place_in(&STATES, &self.state()),
-            place_in(&KINDS, &self.kind()),
+            place_in(&STATES, &state),
+            place_in(&KINDS, &kind),
             marks,
-            u8::try_from(used.len()).unwrap_or(u8::MAX),
+            u8::try_from(to.used.len()).unwrap_or(u8::MAX),
         ]);
-        for number in used {
+        for number in &to.used {
             packed.extend_from_slice(&number.to_le_bytes());
         }
-        packed.extend_from_slice(&body);
+        packed.push(u8::try_from(bits.len()).unwrap_or(u8::MAX));
+        packed.extend_from_slice(bits);
+        packed.extend_from_slice(&to.octets);
+        *room = to.octets;
+        room.clear();
         packed.into_boxed_slice()
     }
 
-    /// The leg that was packed; `None` where the octets are none.
+    /// Makes this leg, whatever it was, the one that was packed; `None` where the octets are none.
     pub(in crate::call) fn unpack(
+        &mut self,
         packed: &[u8],
+        form: Form,
         digest: Digest,
         texts: &Texts,
-    ) -> Option<Box<Self>> {
+    ) -> Option<()> {
         let head = Head::of(packed)?;
-        let (_, body) = head.split();
-        let mut from = Unpacker::new(body, head.first(), &[0], texts);
+        let (used, body) = head.split();
+        let mut from = Unpacker::new(body, form, head.first(), &[0], texts);
         let from = &mut from;
-        let mut leg = Box::new(Self::new(head.id(), b"", head.key()));
+        if form == Form::Dense {
+            from.begin_dense(used)?;
+        }
+        let leg = self;
+        (leg.id, leg.key) = (head.id(), head.key());
+        (leg.counted, leg.kept) = (0, None);
         leg.call_id = from.text()?;
         leg.first = head.first();
         leg.last = from.moment()?;
@@ -283,21 +299,29 @@ impl Leg {
         leg.flags = Flags(u32::from_le_bytes(flags));
         leg.source = from.maybe(Unpacker::socket)?;
         leg.destination = from.maybe(Unpacker::socket)?;
-        from.know(&leg.known(digest));
+        match form {
+            Form::Plain => from.know(&known(leg.source, leg.destination, digest, |full| full)),
+            Form::Dense => from.know(&known(leg.source, leg.destination, digest, narrow)),
+        }
         leg.methods = Methods(from.number()?);
-        leg.heard = Heard::unpack(from)?;
+        leg.heard.unpack(from)?;
         leg.agents = from.list(MAX_AGENTS, Unpacker::number)?;
-        leg.parties = Parties::unpack(from)?;
+        leg.parties.unpack(from)?;
         leg.asserted = from.maybe_text()?;
         leg.diversion = from.maybe_text()?;
-        leg.facts = Facts::unpack(from)?;
-        leg.session = Session::unpack(from)?;
-        leg.user_agents = from.list(MAX_AGENTS, |from| {
-            let [is_own] = from.bits()?;
-            let key = if is_own { None } else { Some(from.plain()?) };
-            let tag = from.digest()?;
-            let name = from.text()?;
-            Some((key.unwrap_or_else(|| digest.of(name.as_bytes())), tag, name))
+        leg.facts.unpack(from)?;
+        leg.session.unpack(from)?;
+        leg.user_agents.clear();
+        from.list_into(&mut leg.user_agents, MAX_AGENTS, |from| {
+            if form == Form::Plain {
+                // A digest of the name stood here, where it is not told by what is kept of it.
+                let [is_told] = from.bits()?;
+                if !is_told {
+                    from.plain()?;
+                }
+            }
+            let (tag, name) = (from.digest()?, from.text()?);
+            Some(UserAgent { tag, name })
         })?;
         leg.mentioned = from.list(MAX_LIST, Unpacker::plain)?;
         leg.branches = from.list(MAX_LIST, Unpacker::plain)?;
@@ -307,14 +331,22 @@ impl Leg {
         leg.reports = from.number()?;
         leg.events = from.number()?;
         leg.quality = from.maybe(unpack_quality)?;
-        Some(leg)
+        if form == Form::Plain {
+            leg.narrow();
+        }
+        Some(())
     }
+}
 
-    /// Digests that are told by what stands in the leg otherwise.
-    fn known(&self, digest: Digest) -> SmallVec<[u64; 2]> {
-        let ends = [self.source, self.destination].into_iter().flatten();
-        ends.map(|end| digest_ip(digest, end.ip())).collect()
-    }
+/// Digests that are told by what stands in the leg otherwise.
+fn known(
+    source: Option<SocketAddr>,
+    destination: Option<SocketAddr>,
+    digest: Digest,
+    kept: impl Fn(u64) -> u64,
+) -> SmallVec<[u64; 2]> {
+    let ends = [source, destination].into_iter().flatten();
+    ends.map(|end| kept(digest_ip(digest, end.ip()))).collect()
 }
 
 impl Heard {
@@ -333,28 +365,25 @@ impl Heard {
         to.number(*duplicates);
         to.count(transmissions.len());
         for Transmission { key, at, agent } in transmissions {
-            to.plain(*key);
+            to.short(*key);
             to.moment(*at);
             to.number(*agent);
         }
     }
 
-    fn unpack(from: &mut Unpacker<'_>) -> Option<Self> {
-        let counts = Counts {
+    fn unpack(&mut self, from: &mut Unpacker<'_>) -> Option<()> {
+        self.counts = Counts {
             messages: from.number()?,
             retransmissions: from.number()?,
             duplicates: from.number()?,
         };
-        let transmissions = from.list(MAX_REMEMBERED, |from| {
+        self.transmissions.clear();
+        from.list_into(&mut self.transmissions, MAX_REMEMBERED, |from| {
             Some(Transmission {
-                key: from.plain()?,
+                key: from.short()?,
                 at: from.moment()?,
                 agent: from.number()?,
             })
-        })?;
-        Some(Self {
-            transmissions,
-            counts,
         })
     }
 }
@@ -372,7 +401,7 @@ impl Parties {
         } = self;
         to.octet(place_in(&WITNESSES, witness));
         to.moment(*at);
-        to.plain(*order);
+        to.short(*order);
         to.digest(*caller_tag);
         for Party {
             user,
@@ -387,7 +416,7 @@ impl Parties {
         to.maybe_text(request_user.as_deref());
     }
 
-    fn unpack(from: &mut Unpacker<'_>) -> Option<Self> {
+    fn unpack(&mut self, from: &mut Unpacker<'_>) -> Option<()> {
         let party = |from: &mut Unpacker<'_>| {
             Some(Party {
                 user: from.maybe_text()?,
@@ -395,15 +424,14 @@ impl Parties {
                 display: from.maybe_text()?,
             })
         };
-        Some(Self {
-            witness: *WITNESSES.get(usize::from(from.octet()?))?,
-            at: from.moment()?,
-            order: from.plain()?,
-            caller_tag: from.digest()?,
-            from: party(from)?,
-            to: party(from)?,
-            request_user: from.maybe_text()?,
-        })
+        self.witness = *WITNESSES.get(usize::from(from.octet()?))?;
+        self.at = from.moment()?;
+        self.order = from.short()?;
+        self.caller_tag = from.digest()?;
+        self.from = party(from)?;
+        self.to = party(from)?;
+        self.request_user = from.maybe_text()?;
+        Some(())
     }
 }
 
@@ -475,15 +503,13 @@ impl Facts {
         });
     }
 
-    fn unpack(from: &mut Unpacker<'_>) -> Option<Self> {
-        let mut facts = Self {
-            request: from.earliest()?,
-            invite: from.earliest()?,
-            ringing: from.earliest()?,
-            answer: from.earliest()?,
-            cancel: from.earliest()?,
-            ..Self::default()
-        };
+    fn unpack(&mut self, from: &mut Unpacker<'_>) -> Option<()> {
+        let facts = self;
+        facts.request = from.earliest()?;
+        facts.invite = from.earliest()?;
+        facts.ringing = from.earliest()?;
+        facts.answer = from.earliest()?;
+        facts.cancel = from.earliest()?;
         [facts.inside, facts.responses] = from.bits()?;
         facts.updated = from.maybe(Unpacker::moment)?;
         facts.invites = Attempts::unpack(from)?;
@@ -499,7 +525,7 @@ impl Facts {
         facts.byes = from.list(MAX_SET, |from| Some((from.digest()?, from.moment()?)))?;
         facts.answerer = from.maybe(|from| Some((from.moment()?, from.digest()?)))?;
         facts.reason = from.maybe(|from| Some((from.moment()?, from.text()?)))?;
-        Some(facts)
+        Some(())
     }
 }
 
@@ -587,7 +613,7 @@ impl Session {
             to.moment(*first);
             to.common(first_codecs);
             to.moment(*last);
-            to.plain(*body);
+            to.short(*body);
             to.octet(place_in(&DIRECTIONS, direction));
             to.common(codecs);
         }
@@ -605,7 +631,7 @@ impl Session {
             } = endpoint;
             to.digest(*tag);
             to.address(*address);
-            to.number(*port);
+            to.port(*port);
             to.number(rtcp_port.wrapping_sub(*port));
             to.octet(place_in(&MEDIA, kind));
             to.moment(*first);
@@ -614,21 +640,22 @@ impl Session {
         }
     }
 
-    fn unpack(from: &mut Unpacker<'_>) -> Option<Self> {
-        let [hold, fax] = from.bits()?;
-        let sides = from.list(MAX_SIDES, |from| {
+    fn unpack(&mut self, from: &mut Unpacker<'_>) -> Option<()> {
+        [self.hold, self.fax] = from.bits()?;
+        self.sides = from.list(MAX_SIDES, |from| {
             Some(Stated {
                 tag: from.digest()?,
                 first: from.moment()?,
                 first_codecs: from.text()?,
                 last: from.moment()?,
-                body: from.plain()?,
+                body: from.short()?,
                 direction: *DIRECTIONS.get(usize::from(from.octet()?))?,
                 codecs: from.text()?,
             })
         })?;
-        let endpoints = from.list(MAX_ENDPOINTS, |from| {
-            let (tag, address, port) = (from.digest()?, from.address()?, from.number::<u16>()?);
+        self.endpoints.clear();
+        from.list_into(&mut self.endpoints, MAX_ENDPOINTS, |from| {
+            let (tag, address, port) = (from.digest()?, from.address()?, from.port()?);
             Some(Endpoint {
                 tag,
                 address,
@@ -639,12 +666,6 @@ impl Session {
                 last: from.moment()?,
                 source: from.digest()?,
             })
-        })?;
-        Some(Self {
-            sides,
-            endpoints,
-            hold,
-            fax,
         })
     }
 }

@@ -3,7 +3,7 @@
 use hepcat_sip::{NameAddr, Scan};
 use serde::{Deserialize, Serialize};
 
-use crate::call::{heard::Identity, moment::Moment, record::Party, text::keep};
+use crate::call::{digest::narrow, heard::Identity, moment::Moment, record::Party, text::keep};
 
 /// How much a message tells of who is the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ impl Default for Parties {
         Self {
             witness: Witness::Inside,
             at: Moment::from_micros(i64::MAX),
-            order: u64::MAX,
+            order: narrow(u64::MAX),
             caller_tag: 0,
             from: Party::default(),
             to: Party::default(),
@@ -52,6 +52,11 @@ impl Parties {
             .flatten()
             .map(|text| text.len())
             .sum()
+    }
+
+    /// Digests of earlier versions are longer.
+    pub(super) fn narrow(&mut self) {
+        (self.order, self.caller_tag) = (narrow(self.order), narrow(self.caller_tag));
     }
 
     /// Takes them from `scan` where it knows better. `order` settles between messages of one time.

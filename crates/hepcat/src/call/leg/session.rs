@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::call::{
-    digest::Digest,
+    digest::{Digest, narrow},
     moment::Moment,
     sdp::{Description, Direction, Media, MediaKind},
     text::kept,
@@ -72,7 +72,7 @@ impl Session {
         source: u64,
         told: &mut SmallVec<[Endpoint; 2]>,
     ) -> bool {
-        let key = digest.of(body);
+        let key = narrow(digest.of(body));
         let same = self
             .sides
             .iter_mut()
@@ -177,6 +177,16 @@ impl Session {
                 side.body = body;
             }
             side.last = at;
+        }
+    }
+
+    /// Digests of earlier versions are longer.
+    pub(super) fn narrow(&mut self) {
+        for side in &mut self.sides {
+            (side.tag, side.body) = (narrow(side.tag), narrow(side.body));
+        }
+        for endpoint in &mut self.endpoints {
+            (endpoint.tag, endpoint.source) = (narrow(endpoint.tag), narrow(endpoint.source));
         }
     }
 

@@ -213,9 +213,9 @@ impl Leg {
         let mut records: Vec<_> = self
             .user_agents
             .iter()
-            .map(|(_, tag, name)| UserAgentRecord {
-                side: self.side(*tag),
-                name: name.clone(),
+            .map(|program| UserAgentRecord {
+                side: self.side(program.tag),
+                name: program.name.clone(),
             })
             .collect();
         records.sort_unstable();

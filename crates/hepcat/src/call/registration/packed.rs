@@ -10,7 +10,7 @@ use super::{
 use crate::call::{
     digest::KeyMap,
     moment::Moment,
-    pack::{Packer, Texts, Unpacker},
+    pack::{Form, Packer, Texts, Unpacker},
     record::RegistrationId,
 };
 
@@ -31,14 +31,14 @@ impl Registrations {
         octets.extend_from_slice(&self.looked.as_micros().to_le_bytes());
         octets.extend_from_slice(&(self.sessions.len() as u64).to_le_bytes());
         for (number, session) in &self.sessions {
-            let mut to = Packer::new(octets, self.looked, &[], &mut texts);
+            let mut to = Packer::new(octets, Form::Plain, self.looked, &[], &mut texts);
             to.count(number);
             session.pack(&mut to);
             octets = to.octets;
         }
         octets.extend_from_slice(&(exchanges.len() as u64).to_le_bytes());
         for (key, exchanges) in exchanges {
-            let mut to = Packer::new(octets, self.looked, &[], &mut texts);
+            let mut to = Packer::new(octets, Form::Plain, self.looked, &[], &mut texts);
             to.plain(*key);
             to.count(exchanges.0.len());
             exchanges
@@ -58,7 +58,7 @@ impl Registrations {
         let (count, mut octets) = octets.split_first_chunk()?;
         let mut sessions = Vec::new();
         for _ in 0..u64::from_le_bytes(*count) {
-            let mut from = Unpacker::new(octets, looked, &[], &texts);
+            let mut from = Unpacker::new(octets, Form::Plain, looked, &[], &texts);
             let number: usize = from.number()?;
             // A slab has as many places as its highest number says.
             if number > octets.len().max(1 << 20) {
@@ -70,7 +70,7 @@ impl Registrations {
         let (count, mut octets) = octets.split_first_chunk()?;
         let mut exchanges = KeyMap::default();
         for _ in 0..u64::from_le_bytes(*count) {
-            let mut from = Unpacker::new(octets, looked, &[], &texts);
+            let mut from = Unpacker::new(octets, Form::Plain, looked, &[], &texts);
             let key = from.plain()?;
             let halves = from.list(MAX_EXCHANGES, Exchange::unpack)?;
             exchanges.insert(key, Exchanges(halves));

@@ -46,12 +46,12 @@ impl Tracker {
         let call = self.state.calls.get_mut(component).and_then(Option::as_mut);
         if let Some(call) = call {
             call.due = at;
-            let generation = call.generation;
-            self.state.due.push(Due {
+            let due = Due {
                 at,
                 component,
-                generation,
-            });
+                generation: call.generation,
+            };
+            self.put_due(due);
         }
     }
 

@@ -52,8 +52,11 @@ impl Tracker {
     /// in [`Self::take_changes`].
     pub fn expire(&mut self, now: Moment) {
         self.state.now = self.state.now.max(now);
-        while let Some(due) = self.state.due.peek().copied().filter(|due| due.at <= now) {
-            self.state.due.pop();
+        while let Some(due) = self.take_due(now) {
+            // Most are idle. Who is closed at once for that is found among the parked.
+            if !self.is_awaited(due) || self.park(due.component, now, PARK_AFTER) {
+                continue;
+            }
             let Some(at) = self.due_of(due) else { continue };
             if at <= now {
                 let closed = if self.is_over(due.component) {
@@ -65,9 +68,6 @@ impl Tracker {
                 continue;
             }
             self.forget_transmissions(due.component, now);
-            if self.park(due.component, now, PARK_AFTER) {
-                continue;
-            }
             let parked_at = self.parked_at(due.component);
             let next = parked_at.unwrap_or_else(|| now.after(LOOK));
             self.look_at(due.component, at.min(next));
@@ -77,10 +77,58 @@ impl Tracker {
         self.state.registrations.expire(now, REGISTRATION_LINGER);
     }
 
+    /// Notes when a call is to be looked at.
+    pub(super) fn put_due(&mut self, due: Due) {
+        let is_last = self.soon.back().is_none_or(|last| last.at <= due.at);
+        if is_last && due.at.distance(self.state.now) <= PARK_AFTER {
+            self.soon.push_back(due);
+        } else {
+            self.state.due.push(due);
+        }
+    }
+
+    /// The next call to be looked at, where that is not after `now`.
+    fn take_due(&mut self, now: Moment) -> Option<Due> {
+        let soon = self.soon.front().copied();
+        let due = match (soon, self.state.due.peek().copied()) {
+            (Some(one), Some(other)) if other.at < one.at => other,
+            (one, other) => one.or(other)?,
+        };
+        if due.at > now {
+            return None;
+        }
+        if soon == Some(due) {
+            self.soon.pop_front();
+        } else {
+            self.state.due.pop();
+        }
+        Some(due)
+    }
+
+    /// Has all calls looked at that are not parked, as after a restart.
+    pub(super) fn rebuild_due(&mut self) {
+        let calls = self.state.calls.iter().enumerate();
+        self.state.due = calls
+            .filter_map(|(component, call)| {
+                let call = call.as_ref()?;
+                Some(Due {
+                    at: call.due,
+                    component,
+                    generation: call.generation,
+                })
+            })
+            .collect();
+    }
+
+    /// Whether the call of `due` is to be looked at then, and not at another time.
+    pub(super) fn is_awaited(&self, due: Due) -> bool {
+        let call = self.state.calls.get(due.component).and_then(Option::as_ref);
+        call.is_some_and(|call| (call.generation, call.due) == (due.generation, due.at))
+    }
+
     /// When the call of `due` has to be closed if nothing more is heard; nothing where it is no more.
     fn due_of(&self, due: Due) -> Option<Moment> {
-        let call = self.state.calls.get(due.component)?.as_ref()?;
-        if (call.generation, call.due) != (due.generation, due.at) {
+        if !self.is_awaited(due) {
             return None;
         }
         self.state
@@ -120,7 +168,7 @@ impl Tracker {
         }
         let mut candidates: SmallVec<[(Moment, Due); CANDIDATES]> = SmallVec::new();
         while candidates.len() < CANDIDATES {
-            let Some(due) = self.state.due.pop() else {
+            let Some(due) = self.take_due(Moment::from_micros(i64::MAX)) else {
                 break;
             };
             if let Some(at) = self.due_of(due) {
@@ -132,15 +180,17 @@ impl Tracker {
         }
         let last = candidates.last().map(|(_, due)| *due);
         let over = last.filter(|due| self.is_over(due.component));
+        let soonest = candidates
+            .iter()
+            .map(|(at, due)| ((self.is_set_up(due.component), *at), *due))
+            .min_by_key(|(rank, _)| *rank);
+        // Those that are parked were heard of longer ago: they go before who is no better.
+        let is_set_up = soonest.is_some_and(|((is_set_up, _), _)| is_set_up);
         let is_idle = over.is_none()
-            && [Queue::Talking, Queue::Fresh, Queue::Other]
-                .into_iter()
-                .any(|queue| self.state.parked.front(queue).is_some());
-        let soonest = || {
-            let candidates = candidates.iter();
-            candidates.min_by_key(|(at, due)| (self.is_set_up(due.component), *at))
-        };
-        let chosen = over.or_else(|| soonest().map(|(_, due)| *due).filter(|_| !is_idle));
+            && QUEUES.into_iter().any(|queue| {
+                (queue != Queue::Setup || is_set_up) && self.state.parked.front(queue).is_some()
+            });
+        let chosen = over.or_else(|| soonest.map(|(_, due)| due).filter(|_| !is_idle));
         let next_look = self.state.now.after(PARK_AFTER);
         for (at, due) in candidates.iter().copied() {
             if Some(due) != chosen {
@@ -172,6 +222,7 @@ impl Tracker {
         }
         self.close_all_parked();
         self.state.due.clear();
+        self.soon.clear();
     }
 
     fn close(&mut self, component: usize, closed: Closed) {
@@ -212,8 +263,12 @@ impl Tracker {
             return;
         };
         let _keys = self.take_from_index(number, &leg);
+        if let Some(kept) = &leg.kept {
+            self.state.parked.vacate(kept);
+        }
         self.state.exchanges.remove(&leg.key);
         self.remember_closed(leg.key);
+        self.spare(leg);
     }
 
     /// Notes that a Call-ID was closed.

@@ -152,7 +152,9 @@ pub struct TrackerState {
 }
 
 /// The present version of [`TrackerState`].
-const STATE_VERSION: u32 = 1;
+const STATE_VERSION: u32 = 2;
+/// The earliest that is read: its legs are packed otherwise, and digests in them are longer.
+const EARLIEST_VERSION: u32 = 1;
 
 /// Follows calls. One message at a time, in any order; memory is bounded by [`Limits`].
 ///
@@ -166,6 +168,14 @@ pub struct Tracker {
     digest: Digest,
     state: TrackerState,
     index: Index,
+    /// Calls that are looked at soon, in the order of that: most are parked then.
+    soon: VecDeque<Due>,
+    /// Memory for legs.
+    #[expect(
+        clippy::vec_box,
+        reason = "what is taken from it goes where legs are, as it is"
+    )]
+    spare: Vec<Box<Leg>>,
 }
 
 /// Indexes, rebuilt from the state.
@@ -220,7 +230,8 @@ impl Tracker {
     /// A tracker that goes on where another one was. `None` where the state is of another version: begin anew then.
     #[must_use]
     pub fn restore(limits: Limits, rules: Rules, state: TrackerState) -> Option<Self> {
-        (state.version == STATE_VERSION).then(|| Self::with_state(limits, rules, state))
+        let is_read = (EARLIEST_VERSION..=STATE_VERSION).contains(&state.version);
+        is_read.then(|| Self::with_state(limits, rules, state))
     }
 
     fn with_state(limits: Limits, rules: Rules, state: TrackerState) -> Self {
@@ -232,13 +243,21 @@ impl Tracker {
             clock_bounds: ClockBounds::default(),
             state,
             index: Index::default(),
+            soon: VecDeque::new(),
+            spare: Vec::new(),
         };
         tracker.rebuild_index();
+        tracker.rebuild_due();
         tracker
     }
 
     fn rebuild_index(&mut self) {
         self.rebuild_parked();
+        if self.state.version < STATE_VERSION {
+            let legs = self.state.legs.iter_mut().flatten();
+            legs.for_each(|leg| leg.narrow());
+            self.state.version = STATE_VERSION;
+        }
         for (name, number) in self.state.agents.iter().zip(0..) {
             self.index
                 .agents
@@ -336,6 +355,7 @@ impl Tracker {
         self.state.counters.messages += 1;
         self.state.now = self.state.now.max(seen.received);
         self.state.last_row = self.state.last_row.max(seen.row);
+        self.park_some();
         let agent = self.agent(seen.agent);
         let clock = self.state.clocks.get_mut(usize::from(agent));
         let bounds = self.clock_bounds;

@@ -4,22 +4,29 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::{
-    Tracker, links,
+    STATE_VERSION, Tracker, links,
     parked::{Parked, QUEUES, Queue, Spot},
 };
 use crate::call::{
     compose::compose,
-    flag::{Flag, Flags},
+    digest::Digest,
     heard::TRANSACTION,
     leg::{Context, Head, Keys, Leg},
     moment::Moment,
+    pack::Form,
     record::{CallId, CallRecord, Change, Closed, Kind, LegId, State},
 };
 
-/// How long nothing is heard of a leg that is parked. Whatever is sent again comes soon, or after pauses in which parking
-/// pays.
-pub(super) const PARK_AFTER: Duration = Duration::from_millis(500);
+/// How long nothing is heard of a leg that is parked: messages that answer each other come sooner, and what is sent again,
+/// or when somebody answers, comes after pauses in which parking pays.
+pub(super) const PARK_AFTER: Duration = Duration::from_millis(100);
+/// Memory of so many legs waits for others: 200 KiB.
+const MAX_SPARE: usize = 128;
+/// Legs that are looked at with each message.
+const PARKED_AT_ONCE: usize = 2;
 
 impl Tracker {
     /// The number of the open leg with this Call-ID.
@@ -59,13 +66,40 @@ impl Tracker {
         let Some(leg) = self.state.legs.get_mut(number).and_then(Option::take) else {
             return false;
         };
+        let mut leg = leg;
         let _legs = self.state.graph.remove(component, self.state.now);
-        let keys = self.take_from_index(number, &leg);
+        let (keys, is_whole) = self.take_from_index(number, &leg);
         let is_told = !call.told.is_empty();
         let parked = &mut self.state.parked;
-        let packed = leg.pack(self.digest, is_told, call.dirty, &mut parked.texts);
-        parked.put(packed, &keys, queue);
+        let packed = leg.pack(
+            self.digest,
+            is_told,
+            call.dirty,
+            &mut parked.texts,
+            &mut parked.room,
+        );
+        parked.put(packed, &keys, is_whole, leg.kept.take(), queue);
+        self.spare(leg);
         true
+    }
+
+    /// Parks legs that are idle, some for each message, so that those that are awake are few and near.
+    pub(super) fn park_some(&mut self) {
+        let now = self.state.now;
+        for _ in 0..PARKED_AT_ONCE {
+            let Some(due) = self.soon.front().copied().filter(|due| due.at <= now) else {
+                return;
+            };
+            self.soon.pop_front();
+            // As of then: what is to be forgotten since is found when calls are looked at.
+            if !self.is_awaited(due) || self.park(due.component, due.at, PARK_AFTER) {
+                continue;
+            }
+            match self.parked_at(due.component) {
+                Some(at) if at > now => self.look_at(due.component, at),
+                _ => self.state.due.push(due),
+            }
+        }
     }
 
     /// The one leg of a call, where no other has anything in common with it.
@@ -84,9 +118,10 @@ impl Tracker {
         (!leg.is_referral).then(|| leg.last_received.after(PARK_AFTER))
     }
 
-    /// Takes a leg out of all indexes. Gives the keys by which it was found there.
-    pub(super) fn take_from_index(&mut self, number: usize, leg: &Leg) -> Keys {
+    /// Takes a leg out of all indexes. Gives the keys by which it was found there, and whether those are all that it has.
+    pub(super) fn take_from_index(&mut self, number: usize, leg: &Leg) -> (Keys, bool) {
         let mut keys = Keys::new();
+        let mut is_whole = true;
         keys.extend([leg.key, leg.id.as_u64()]);
         self.index.open_legs -= 1;
         self.index.octets -= leg.counted;
@@ -96,54 +131,76 @@ impl Tracker {
             if self.index.branches.get(branch) == Some(&number) {
                 self.index.branches.remove(branch);
                 keys.push(*branch);
+            } else {
+                is_whole = false;
             }
         }
         for endpoint in leg.endpoints() {
             let key = links::media_key(self.digest, endpoint.socket());
-            if let Some(legs) = self.index.media.get_mut(&key) {
-                let before = legs.len();
-                legs.retain(|leg| *leg != number);
-                if legs.len() < before {
-                    keys.push(key);
-                }
-                if legs.is_empty() {
-                    self.index.media.remove(&key);
-                }
+            if keys.contains(&key) {
+                continue;
+            }
+            let legs = self.index.media.get_mut(&key);
+            let place = legs
+                .as_deref()
+                .and_then(|legs| legs.iter().position(|leg| *leg == number));
+            let (Some(legs), Some(place)) = (legs, place) else {
+                is_whole = false;
+                continue;
+            };
+            keys.push(key);
+            if legs.len() == 1 {
+                self.index.media.remove(&key);
+            } else {
+                legs.remove(place);
             }
         }
-        keys
+        (keys, is_whole)
     }
 
-    /// All keys that a leg may have been parked with.
-    fn keys_of(&self, leg: &Leg) -> Keys {
-        let media = leg.endpoints().iter();
-        let media = media.map(|endpoint| links::media_key(self.digest, endpoint.socket()));
-        let mut keys: Keys = [leg.key, leg.id.as_u64()]
-            .into_iter()
-            .chain(leg.branches.iter().copied())
-            .chain(media)
-            .collect();
-        keys.sort_unstable();
-        keys.dedup();
-        keys
-    }
-
-    fn unpacked(&self, spot: Spot) -> Option<Box<Leg>> {
+    fn unpacked(&self, spot: Spot) -> Option<Leg> {
         let parked = &self.state.parked;
-        Leg::unpack(parked.packed(spot)?, self.digest, &parked.texts)
+        let mut leg = Leg::default();
+        leg.unpack(
+            parked.packed(spot)?,
+            Form::Dense,
+            self.digest,
+            &parked.texts,
+        )?;
+        Some(leg)
     }
 
-    /// Takes a leg out of its place, with its call's marks.
+    /// Takes a leg out of its place, which it keeps, with its call's marks.
     fn take_parked(&mut self, spot: Spot) -> Option<(Box<Leg>, bool, bool)> {
-        let head = self.state.parked.head(spot)?;
+        let mut leg = self.spare.pop().unwrap_or_default();
+        let parked = &mut self.state.parked;
+        let head = parked.head(spot)?;
         let (is_told, is_dirty) = (head.is_told(), head.is_dirty());
-        let leg = self.unpacked(spot);
-        let keys = leg
-            .as_ref()
-            .map(|leg| self.keys_of(leg))
-            .unwrap_or_default();
-        self.state.parked.take(spot, &keys);
-        Some((leg?, is_told, is_dirty))
+        let is_read = leg.unpack(
+            parked.packed(spot)?,
+            Form::Dense,
+            self.digest,
+            &parked.texts,
+        );
+        let keys = match is_read {
+            Some(()) => keys_of(&leg, self.digest),
+            None => Keys::new(),
+        };
+        leg.kept = parked.take(spot, keys);
+        if is_read.is_none() {
+            if let Some(kept) = leg.kept.take() {
+                parked.vacate(&kept);
+            }
+            return None;
+        }
+        Some((leg, is_told, is_dirty))
+    }
+
+    /// Keeps the memory of a leg for another one: what was used last is near.
+    pub(super) fn spare(&mut self, leg: Box<Leg>) {
+        if self.spare.len() < MAX_SPARE {
+            self.spare.push(leg);
+        }
     }
 
     fn unpark(&mut self, spot: Spot) -> Option<usize> {
@@ -216,10 +273,17 @@ impl Tracker {
             return;
         };
         leg.forget_transmissions();
-        let keys = self.keys_of(&leg);
+        let keys = keys_of(&leg, self.digest);
         let parked = &mut self.state.parked;
-        let packed = leg.pack(self.digest, is_told, is_dirty, &mut parked.texts);
-        parked.put(packed, &keys, Queue::Talking);
+        let packed = leg.pack(
+            self.digest,
+            is_told,
+            is_dirty,
+            &mut parked.texts,
+            &mut parked.room,
+        );
+        parked.put(packed, &keys, true, leg.kept.take(), Queue::Talking);
+        self.spare(leg);
     }
 
     /// Closes the parked leg of a queue that was heard of longest ago; `false` where there is none.
@@ -240,11 +304,15 @@ impl Tracker {
         let Some((leg, ..)) = self.take_parked(spot) else {
             return;
         };
+        if let Some(kept) = &leg.kept {
+            self.state.parked.vacate(kept);
+        }
         let record = self.record_alone(&leg, Some(closed));
         self.count_closed(closed);
         self.finish(Change::Call(Box::new(record)));
         self.state.exchanges.remove(&leg.key);
         self.remember_closed(leg.key);
+        self.spare(leg);
     }
 
     /// Closes all that are parked, those that were heard of longest ago first.
@@ -322,18 +390,12 @@ impl Tracker {
             .collect()
     }
 
-    pub(super) fn partition_of_parked_removed(&mut self, until: Moment) {
-        let flags: Flags = [Flag::PartitionRemoved].into_iter().collect();
-        self.state.parked.each_mut(|packed| {
-            if Head::of(packed).is_some_and(|head| head.first() < until) {
-                Head::add_flags(packed, flags);
-                Head::mark_dirty(packed, true);
-            }
-        });
-    }
-
     /// Puts legs of an earlier run in, which have no keys yet.
     pub(super) fn rebuild_parked(&mut self) {
+        let form = match self.state.version {
+            STATE_VERSION => Form::Dense,
+            _ => Form::Plain,
+        };
         let mut earlier = std::mem::take(&mut self.state.parked);
         let mut legs: Vec<Box<[u8]>> = Vec::with_capacity(earlier.len());
         legs.extend(earlier.iter().map(|(_, packed)| Box::from(packed)));
@@ -341,20 +403,40 @@ impl Tracker {
         let mut parked = Parked::default();
         parked.texts = std::mem::take(&mut earlier.texts);
         drop(earlier);
-        for packed in legs {
-            let leg = Leg::unpack(&packed, self.digest, &parked.texts);
+        let mut leg = Leg::default();
+        for mut packed in legs {
+            let is_read = leg.unpack(&packed, form, self.digest, &parked.texts);
             // What cannot be read is of no use to anybody.
-            let (Some(leg), Some(head)) = (leg, Head::of(&packed)) else {
+            let (Some(()), Some(head)) = (is_read, Head::of(&packed)) else {
                 continue;
             };
-            head.used()
-                .for_each(|number| parked.texts.use_again(number));
+            if form == Form::Dense {
+                head.used()
+                    .for_each(|number| parked.texts.use_again(number));
+            } else {
+                let (is_told, is_dirty) = (head.is_told(), head.is_dirty());
+                let texts = &mut parked.texts;
+                packed = leg.pack(self.digest, is_told, is_dirty, texts, &mut parked.room);
+            }
             let queue = queue_of(&leg, leg.last_received);
-            let keys = self.keys_of(&leg);
-            parked.put(packed, &keys, queue);
+            let keys = keys_of(&leg, self.digest);
+            parked.put(packed, &keys, true, None, queue);
         }
         self.state.parked = parked;
     }
+}
+
+/// All keys that a leg has.
+fn keys_of(leg: &Leg, digest: Digest) -> Keys {
+    let media = leg.endpoints().iter();
+    let media = media.map(|endpoint| links::media_key(digest, endpoint.socket()));
+    let mut keys: Keys = SmallVec::from_slice(&[leg.key, leg.id.as_u64()]);
+    for key in leg.branches.iter().copied().chain(media) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys
 }
 
 /// What a leg waits for.

@@ -2,6 +2,9 @@
 //!
 //! A leg is found by any of its keys: its Call-ID, its media addresses, its branches. Of a key half is kept, so a leg may
 //! be found that is not meant; it is unpacked, and does no harm. What is behind it in its queue was heard of later.
+//!
+//! A leg that wakes keeps its place, and its keys go on leading there: most are parked again soon, and each key costs a
+//! look at memory that is nowhere near.
 
 use std::collections::VecDeque;
 
@@ -9,7 +12,10 @@ use hashbrown::HashTable;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smallvec::SmallVec;
 
-use crate::call::{leg::Head, pack::Texts};
+use crate::call::{
+    leg::{Head, Kept, Keys},
+    pack::Texts,
+};
 
 /// What a parked leg takes beside its octets: its place, that in its queue, and what an allocation rounds up to.
 const PLACE_OCTETS: usize = 56;
@@ -49,15 +55,19 @@ pub(super) struct Spot {
 
 #[derive(Debug, Default)]
 struct Place {
-    /// Nothing where there is no leg.
+    /// Nothing where there is no leg, or one that is awake.
     packed: Box<[u8]>,
     generation: u32,
+    /// Whether some of its keys do not lead here, as others had them.
+    is_partly_known: bool,
 }
 
 /// Packed legs.
 #[derive(Debug, Default)]
 pub(super) struct Parked {
     pub(super) texts: Texts,
+    /// Room in which legs are packed.
+    pub(super) room: Vec<u8>,
     places: Vec<Place>,
     vacant: Vec<u32>,
     /// Half of a key, and the place of its leg.
@@ -92,29 +102,48 @@ impl Parked {
         self.octets
     }
 
-    pub(super) fn put(&mut self, packed: Box<[u8]>, keys: &[u64], queue: Queue) -> Spot {
-        let place = self.vacant.pop().unwrap_or_else(|| {
-            self.places.push(Place::default());
-            u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
-        });
+    /// Puts a leg in by its `keys`, into the place that it has `kept`. `is_whole` where these are all that it has.
+    pub(super) fn put(
+        &mut self,
+        packed: Box<[u8]>,
+        keys: &[u64],
+        is_whole: bool,
+        kept: Option<Kept>,
+        queue: Queue,
+    ) {
+        let (place, known) = match kept {
+            Some(Kept { place, keys, .. }) => (place, keys),
+            None => (self.new_place(), Keys::new()),
+        };
         self.generation = self.generation.wrapping_add(1);
-        self.octets += packed.len() + PLACE_OCTETS + keys.len() * KEY_OCTETS;
+        self.octets += packed.len();
         self.count += 1;
-        for key in keys {
+        for key in keys.iter().filter(|key| !known.contains(key)) {
             let entry = (half(*key), place);
+            self.octets += KEY_OCTETS;
             self.keys
                 .insert_unique(hash(entry.0), entry, |(half, _)| hash(*half));
         }
         if let Some(slot) = self.places.get_mut(place as usize) {
-            slot.packed = packed;
-            slot.generation = self.generation;
+            *slot = Place {
+                packed,
+                generation: self.generation,
+                is_partly_known: !is_whole,
+            };
         }
         let spot = Spot {
             place,
             generation: self.generation,
         };
         self.enqueue(spot, queue);
-        spot
+    }
+
+    fn new_place(&mut self) -> u32 {
+        self.octets += PLACE_OCTETS;
+        self.vacant.pop().unwrap_or_else(|| {
+            self.places.push(Place::default());
+            u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
+        })
     }
 
     fn enqueue(&mut self, spot: Spot, queue: Queue) {
@@ -128,20 +157,21 @@ impl Parked {
         }
     }
 
-    /// The legs that may have this key.
+    /// The legs that may have this key and are not awake.
     pub(super) fn with_key(&self, key: u64) -> SmallVec<[Spot; 2]> {
-        if self.keys.is_empty() {
+        if self.count == 0 {
             return SmallVec::new();
         }
         let found = self.keys.iter_hash(hash(half(key)));
         found
             .filter(|(known, _)| *known == half(key))
             .filter_map(|(_, place)| {
-                let generation = self.places.get(*place as usize)?.generation;
-                Some(Spot {
+                let known = self.places.get(*place as usize)?;
+                let spot = Spot {
                     place: *place,
-                    generation,
-                })
+                    generation: known.generation,
+                };
+                (!known.packed.is_empty()).then_some(spot)
             })
             .collect()
     }
@@ -155,34 +185,49 @@ impl Parked {
         Head::of(self.packed(spot)?)
     }
 
-    /// Takes a leg out. Those that it was put in with are among `keys`.
-    pub(super) fn take(&mut self, spot: Spot, keys: &[u64]) {
-        let Some(place) = self.places.get_mut(spot.place as usize) else {
-            return;
-        };
+    /// Takes a leg out, and says what place it keeps; nothing where it keeps none. What it was put in with is among `keys`.
+    pub(super) fn take(&mut self, spot: Spot, keys: Keys) -> Option<Kept> {
+        let place = self.places.get_mut(spot.place as usize)?;
         if place.generation != spot.generation || place.packed.is_empty() {
-            return;
+            return None;
         }
         let packed = std::mem::take(&mut place.packed);
-        for key in keys {
-            let entry = (half(*key), spot.place);
-            if let Ok(entry) = self.keys.find_entry(hash(entry.0), |known| *known == entry) {
-                entry.remove();
-                self.octets -= KEY_OCTETS;
-            }
-        }
-        self.octets -= packed.len() + PLACE_OCTETS;
+        let is_partly_known = place.is_partly_known;
+        self.octets -= packed.len();
         self.count -= 1;
-        self.vacant.push(spot.place);
-        if let Some(head) = Head::of(&packed) {
-            head.used().for_each(|number| self.texts.release(number));
-        }
+        let used = Head::of(&packed).map(|head| head.used().collect());
         if let Some(saving) = &mut self.saving
             && spot.place as usize >= saving.next
             && is_before(spot.generation, saving.generation)
         {
             saving.aside.push(packed);
         }
+        let kept = Kept {
+            place: spot.place,
+            keys,
+            used: used.unwrap_or_default(),
+        };
+        if is_partly_known {
+            self.vacate(&kept);
+            return None;
+        }
+        Some(kept)
+    }
+
+    /// Gives a place up.
+    pub(super) fn vacate(&mut self, kept: &Kept) {
+        for key in &kept.keys {
+            let entry = (half(*key), kept.place);
+            if let Ok(entry) = self.keys.find_entry(hash(entry.0), |known| *known == entry) {
+                entry.remove();
+                self.octets -= KEY_OCTETS;
+            }
+        }
+        kept.used
+            .iter()
+            .for_each(|number| self.texts.release(*number));
+        self.octets -= PLACE_OCTETS;
+        self.vacant.push(kept.place);
     }
 
     /// The leg of a queue that was heard of longest ago.
@@ -302,7 +347,7 @@ impl<'de> Deserialize<'de> for Parked {
             ..Self::default()
         };
         for packed in legs {
-            parked.put(packed, &[], Queue::Other);
+            parked.put(packed, &[], false, None, Queue::Other);
         }
         Ok(parked)
     }

@@ -6,7 +6,6 @@ use super::Tracker;
 use crate::call::{
     compose::{compose, sort_legs},
     correlation::{Link, LinkStatus, Rule},
-    flag::Flag,
     leg::{Context, Head},
     moment::Moment,
     record::{CallId, CallRecord, Change, Closed, LegId, LegRecord},
@@ -148,18 +147,6 @@ impl Tracker {
     fn calls(&self) -> impl Iterator<Item = (usize, &super::Call)> {
         let calls = self.state.calls.iter().enumerate();
         calls.filter_map(|(component, call)| Some((component, call.as_ref()?)))
-    }
-
-    /// Retention removed messages up to `until`, by the clock of reception: calls that began before say so.
-    pub fn partition_removed(&mut self, until: Moment) {
-        self.partition_of_parked_removed(until);
-        for number in 0..self.state.legs.len() {
-            let leg = self.state.legs.get_mut(number).and_then(Option::as_mut);
-            if let Some(leg) = leg.filter(|leg| leg.first < until) {
-                leg.set_flag(Flag::PartitionRemoved);
-                self.touch(number);
-            }
-        }
     }
 
     /// Ids under which the call was told of before give way to its present one.

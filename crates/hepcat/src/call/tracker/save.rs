@@ -55,7 +55,7 @@ impl TrackerState {
     /// Adds a leg that [`Tracker::save_some`] gave, without its length.
     pub fn add_parked(&mut self, leg: &[u8]) {
         // Where it waits is found out when a tracker goes on from the state.
-        self.parked.put(leg.into(), &[], Queue::Other);
+        self.parked.put(leg.into(), &[], false, None, Queue::Other);
     }
 
     /// Takes in the registrations that [`Tracker::begin_saving`] gave; `false` where they are none.
