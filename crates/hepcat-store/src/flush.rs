@@ -1,7 +1,6 @@
 //! From a frozen generation to segments.
 
 use std::{
-    collections::BTreeMap,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -130,7 +129,8 @@ fn write(
         Use::Flush,
         written_octets(generation.rows) + generation.rows * 80,
     );
-    let mut parts: BTreeMap<(i64, Class), Vec<Place>> = BTreeMap::new();
+    // There are few parts.
+    let mut parts: Vec<((i64, Class), Vec<Place>)> = Vec::new();
     for (number, batch) in (0..).zip(&generation.batches) {
         let rows = batch.rows.columns();
         let (stamps, keys) = (Stamps::new(rows), Keys::new(rows));
@@ -140,9 +140,14 @@ fn write(
             let class = classes.and_then(|classes| Class::from_name(classes.value(index)));
             let part = (hour_of(stamps.received(index)), class.unwrap_or_default());
             let first = begun.first_of(keys.get(index));
-            parts.entry(part).or_default().push((first, number, row));
+            let place = (first, number, row);
+            match parts.iter_mut().find(|(other, _)| *other == part) {
+                Some((_, places)) => places.push(place),
+                None => parts.push((part, vec![place])),
+            }
         }
     }
+    parts.sort_unstable_by_key(|(part, _)| *part);
     let batches = (generation.batches.iter())
         .map(|batch| held(batch.rows.columns()))
         .collect::<Result<Vec<RecordBatch>, _>>()

@@ -106,7 +106,7 @@ impl OctetsColumn {
         Self {
             descriptor,
             limit,
-            page: Vec::new(),
+            page: Vec::with_capacity(limit),
             page_rows: 0,
             rows: 0,
             values: 0,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, StringArray},
+    array::{Array, ArrayAccessor, ArrayRef, AsArray, Int32Array, Int64Array, StringArray},
     datatypes::{DataType, Int32Type, Int64Type},
 };
 use bytes::Bytes;
@@ -45,18 +45,34 @@ impl Uniform {
             return None;
         }
         match arrays.first()?.data_type() {
-            DataType::Int32 => common(arrays, places, |array| {
-                array.as_primitive_opt::<Int32Type>()
-            })
+            DataType::Int32 => common(
+                arrays,
+                places,
+                |array| array.as_primitive_opt::<Int32Type>(),
+                |ints| are_equal(ints.values()),
+            )
             .map(Self::Int),
-            DataType::Int64 => common(arrays, places, |array| {
-                array.as_primitive_opt::<Int64Type>()
-            })
+            DataType::Int64 => common(
+                arrays,
+                places,
+                |array| array.as_primitive_opt::<Int64Type>(),
+                |longs| are_equal(longs.values()),
+            )
             .map(Self::Long),
-            DataType::Utf8 => common(arrays, places, |array| array.as_string_opt::<i32>())
-                .map(|text: &str| Self::Text(text.into())),
-            DataType::Utf8View => common(arrays, places, |array| array.as_string_view_opt())
-                .map(|text: &str| Self::Text(text.into())),
+            DataType::Utf8 => common(
+                arrays,
+                places,
+                |array| array.as_string_opt::<i32>(),
+                are_equal_texts,
+            )
+            .map(|text: &str| Self::Text(text.into())),
+            DataType::Utf8View => common(
+                arrays,
+                places,
+                |array| array.as_string_view_opt(),
+                |texts| are_equal(texts.views()),
+            )
+            .map(|text: &str| Self::Text(text.into())),
             _ => None,
         }
     }
@@ -80,19 +96,18 @@ pub(super) fn is_absent(arrays: &[&dyn Array]) -> bool {
     (arrays.iter()).all(|array| array.null_count() == array.len())
 }
 
-/// The value at the first place, if it is that at all others.
+/// The value at the first place, if it is that at all others. `whole` says it of an array as one, which is quick.
 fn common<'a, A>(
     arrays: &[&'a dyn Array],
     places: &[(usize, usize)],
     typed: impl Fn(&'a dyn Array) -> Option<&'a A>,
-) -> Option<<&'a A as arrow::array::ArrayAccessor>::Item>
+    whole: impl Fn(&'a A) -> bool,
+) -> Option<<&'a A as ArrayAccessor>::Item>
 where
     A: Array + 'static,
-    &'a A: arrow::array::ArrayAccessor,
-    <&'a A as arrow::array::ArrayAccessor>::Item: PartialEq + Copy,
+    &'a A: ArrayAccessor,
+    <&'a A as ArrayAccessor>::Item: PartialEq + Copy,
 {
-    use arrow::array::ArrayAccessor;
-
     let ((array, row), others) = places.split_first()?;
     let first = typed(*arrays.get(*array)?)?;
     if first.is_null(*row) {
@@ -108,10 +123,39 @@ where
     }
     let arrays = arrays.iter().map(|array| typed(*array));
     let arrays = arrays.collect::<Option<Vec<&A>>>()?;
+    let is_whole = |array: &&'a A| {
+        array.is_empty() || (array.null_count() == 0 && array.value(0) == value && whole(array))
+    };
+    if arrays.iter().all(is_whole) {
+        return Some(value);
+    }
     let is_same = |(array, row): &(usize, usize)| {
         (arrays.get(*array)).is_some_and(|array| array.is_valid(*row) && array.value(*row) == value)
     };
     others.iter().all(is_same).then_some(value)
+}
+
+fn are_equal<T: PartialEq>(values: &[T]) -> bool {
+    (values.split_first()).is_none_or(|(first, others)| others.iter().all(|value| value == first))
+}
+
+/// Whether all texts of an array without nulls are the same: their octets are those of the text before.
+fn are_equal_texts(texts: &StringArray) -> bool {
+    let offsets = texts.value_offsets();
+    let (Some(begin), Some(end)) = (offsets.first(), offsets.last()) else {
+        return true;
+    };
+    let length = texts.value(0).len();
+    let in_steps = offsets.windows(2).all(|pair| {
+        let [from, to] = pair else { return false };
+        usize::try_from(to - from) == Ok(length)
+    });
+    let bounds = (usize::try_from(*begin), usize::try_from(*end));
+    let (Ok(begin), Ok(end)) = bounds else {
+        return false;
+    };
+    let octets = texts.value_data().get(begin..end).unwrap_or_default();
+    in_steps && octets.get(length..) == octets.get(..octets.len().saturating_sub(length))
 }
 
 /// A column with its one value, and whether it has a Bloom filter.
@@ -257,4 +301,63 @@ fn filter(value: &Uniform) -> Sbbf {
         filter.insert(text.as_bytes());
     }
     filter
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(form: Form, arrays: &[ArrayRef]) -> Option<Uniform> {
+        let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
+        let all = arrays.iter().enumerate();
+        let places: Vec<(usize, usize)> = all
+            .flat_map(|(number, array)| (0..array.len()).map(move |row| (number, row)))
+            .collect();
+        Uniform::of(form, &arrays, &places)
+    }
+
+    fn texts(texts: &[Option<&str>]) -> ArrayRef {
+        Arc::new(StringArray::from(texts.to_vec()))
+    }
+
+    #[test]
+    fn a_value_that_all_rows_have_is_found_and_no_other() {
+        let same = || texts(&[Some("ab"), Some("ab"), Some("ab")]);
+        let found = of(Form::Word, &[same(), same()]);
+        assert_eq!(found, Some(Uniform::Text("ab".into())));
+        let of_some = same().slice(1, 1);
+        assert_eq!(of(Form::Word, &[of_some, same()]), found);
+        for other in [
+            texts(&[Some("ab"), Some("abab"), Some("ab")]),
+            texts(&[Some("ab"), Some("ba"), Some("ab")]),
+            texts(&[Some("ab"), Some(""), Some("ab")]),
+            texts(&[Some("ab"), None, Some("ab")]),
+        ] {
+            assert_eq!(of(Form::Word, &[same(), other]), None);
+        }
+        assert_eq!(
+            of(Form::Word, &[texts(&[None, None]), texts(&[None])]),
+            Some(Uniform::Absent)
+        );
+        assert_eq!(
+            of(Form::Word, &[texts(&[Some(""), Some("")])]),
+            Some(Uniform::Text("".into()))
+        );
+        let ints = |ints: &[i32]| -> ArrayRef { Arc::new(Int32Array::from(ints.to_vec())) };
+        assert_eq!(
+            of(Form::Int, &[ints(&[7, 7]), ints(&[7])]),
+            Some(Uniform::Int(7))
+        );
+        assert_eq!(of(Form::Int, &[ints(&[7, 8, 7])]), None);
+    }
+
+    #[test]
+    fn only_the_rows_that_are_written_count() {
+        let array = texts(&[Some("ab"), Some("cd"), Some("ab")]);
+        let arrays: [&dyn Array; 1] = [array.as_ref()];
+        assert_eq!(
+            Uniform::of(Form::Word, &arrays, &[(0, 0), (0, 2)]),
+            Some(Uniform::Text("ab".into()))
+        );
+    }
 }

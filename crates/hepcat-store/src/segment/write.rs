@@ -105,6 +105,9 @@ const SELDOM: &[Column] = &[
     Column::ErrorOffset,
 ];
 
+/// Columns in which most calls have texts of their own: in a fresh segment a dictionary of them costs more than it saves.
+const MANY: &[Column] = &[Column::FromUser, Column::ToUser, Column::RuriUser];
+
 /// Of a row one is the caller's and the other the proxy's.
 const PORTS: &[Column] = &[Column::SrcPort, Column::DstPort];
 
@@ -164,6 +167,11 @@ fn properties(filtered: &[Column], is_fresh: bool) -> WriterProperties {
                 .set_column_encoding(path(), Encoding::DELTA_LENGTH_BYTE_ARRAY),
             Form::Word | Form::Class => properties,
         };
+        if is_fresh && (column.form() == Form::Text || MANY.contains(column)) {
+            properties = properties
+                .set_column_dictionary_enabled(path(), false)
+                .set_column_encoding(path(), Encoding::PLAIN);
+        }
         if PORTS.contains(column) {
             // Two in turn: octets that repeat, where numbers of a dictionary would lie across octets.
             properties = properties.set_column_dictionary_enabled(path(), false);
