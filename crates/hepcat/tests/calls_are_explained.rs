@@ -214,6 +214,8 @@ fn each_rule_has_its_call() {
         ("late_offer", "0 > INVITE\n900 < 180 Ringing\n4000 < 200 OK SDP=PCMA\n4050 > ACK IN SDP=PCMA".to_owned()),
         ("half_seen", "0 < BYE CSEQ=7 BACK\n10 > 200 OK CSEQ=7 OF=BYE BACK".to_owned()),
         ("refused", "0 > INVITE SDP=PCMA\n90 < 403 Forbidden".to_owned()),
+        ("another_code", "0 >> INVITE SDP=PCMA\n9 >>> INVITE SDP=PCMA VIA=z9hG4bK-hop\n60 <<< 404 Not Found VIA=z9hG4bK-hop\n70 << 503 Service Unavailable".to_owned()),
+        ("malformed", format!("{answered}\n9000 > INFO CSEQ=2 IN + CSeq: 2 INFO\n9010 < 200 OK CSEQ=2 OF=INFO IN")),
         ("unreachable_contact", "0 >> INVITE SDP=PCMA\n9 >>> INVITE SDP=PCMA VIA=z9hG4bK-hop\n509 >>> INVITE SDP=PCMA VIA=z9hG4bK-hop\n5000 << 408 Request Timeout".to_owned()),
     ] {
         let explanation = of_scene(&scene(&lines));
@@ -222,6 +224,23 @@ fn each_rule_has_its_call() {
         assert!(!finding.evidence.is_empty(), "{rule}: {finding:#?}");
         assert!(finding.says.ends_with(['.', '”']), "{rule}: {}", finding.says);
         assert!(!finding.says.contains("  "), "{rule}: {}", finding.says);
+    }
+}
+
+#[test]
+fn reports_that_come_late_are_told_of() {
+    let report = br#"{"sender_information":{"ntp_timestamp_sec":1,"packets":10,"octets":1600},"ssrc":7,"type":200,"report_count":1,"report_blocks":[{"source_ssrc":8,"fraction_lost":0,"packets_lost":0,"ia_jitter":2}]}"#;
+    for (after, is_told) in [(2_000, false), (30_000, true)] {
+        let mut scene = scene("0 > INVITE SDP=PCMA\n900 < 200 OK SDP=PCMA\n950 > ACK IN");
+        let (from, to) = ("198.51.100.1:4001", "203.0.113.9:4001");
+        scene.add_other("edge", 900 + after, from, to, 5, report);
+        let explanation = of_scene(&scene);
+        let late = (explanation.findings.iter()).find(|finding| finding.rule == "late_media");
+        assert_eq!(late.is_some(), is_told, "{explanation:#?}");
+        if let Some(late) = late {
+            assert!(late.says.contains("30 s after the answer"), "{late:#?}");
+            assert_eq!(late.evidence.len(), 2);
+        }
     }
 }
 

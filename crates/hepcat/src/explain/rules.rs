@@ -518,14 +518,16 @@ fn registration_refused(case: &Case<'_>) -> Option<Told> {
 
 /// What was refused further down arrived at the caller as something else.
 fn another_code(case: &Case<'_>) -> Option<Told> {
-    let code = case.call.final_code.filter(|code| *code >= 400)?;
-    let first = case
-        .responses("INVITE", |status| {
+    let caller = case.invites().next()?.from;
+    let refusals = || {
+        case.responses("INVITE", |status| {
             status >= 300 && !matches!(status, 401 | 407 | 487 | 491)
         })
-        .next()?;
-    let told_caller = case.responses("INVITE", |status| status == code).last()?;
-    if first.status() == code || told_caller.at() < first.at() {
+    };
+    let told_caller = refusals().filter(|refusal| refusal.to == caller).last()?;
+    let first = refusals().find(|refusal| refusal.to != caller)?;
+    let is_passed_on = first.status() == told_caller.status();
+    if is_passed_on || told_caller.status() < 400 || told_caller.at() < first.at() {
         return None;
     }
     told(
