@@ -8,7 +8,8 @@ use hepcat::{
     overview::{Overview, Tally},
     quality::CallQuality,
 };
-use hepcat_wire::Message;
+use hepcat_testkit::scene::{Leg, Scene, Sip};
+use hepcat_wire::{Message, ProtocolType};
 
 /// When calls begin here: 2023-11-14 22:13:20 UTC.
 const BEGINNING: Duration = Duration::from_secs(1_700_000_000);
@@ -100,6 +101,44 @@ fn what_users_decide_is_no_fault_of_the_network() {
         setup.p50 <= setup.p90 && setup.p90 <= setup.p99,
         "{setup:?}"
     );
+}
+
+#[test]
+fn behind_a_b2bua_the_one_that_refused_is_at_fault() {
+    let (caller, b2bua, carrier) = ("198.51.100.1:5060", "192.0.2.10:5060", "203.0.113.9:5060");
+    let (inner, outer) = (
+        Leg::new("in@a", "alice", "bob"),
+        Leg::new("out@b", "alice", "bob"),
+    );
+    let mut scene = Scene::new();
+    scene.add("edge", 0, caller, b2bua, &Sip::request("INVITE", &inner, 1));
+    let onward = Sip::request("INVITE", &outer, 1).header("X-CID", "in@a");
+    scene.add("edge", 20, b2bua, carrier, &onward);
+    let gone = |leg| Sip::response(503, "Service Unavailable", leg, 1, "INVITE");
+    scene.add("edge", 90, carrier, b2bua, &gone(&outer));
+    scene.add("edge", 110, b2bua, caller, &gone(&inner));
+    let rows = (1..).zip(&scene.observations);
+    let seen: Vec<Seen<'_>> = rows
+        .map(|(row, one)| {
+            let received = Moment::from_micros(one.received_us);
+            Seen::new(row, received, &one.agent, &one.payload)
+                .sent_at(Moment::from_micros(one.sent_us))
+                .between(one.source, one.destination)
+                .of_type(ProtocolType(one.protocol_type))
+        })
+        .collect();
+    let whole = Whole::gather(&seen, &Rules::default(), LATER, LaneBy::AddressAndPort);
+    let [call] = &whole.calls[..] else {
+        panic!("{:?}", whole.calls)
+    };
+    let mut tally = Tally::default();
+    tally.add(call);
+    let figures = tally.finish();
+    let [peer] = &figures.peers[..] else {
+        panic!("{:?}", figures.peers)
+    };
+    assert_eq!(peer.address.to_string(), "203.0.113.9");
+    assert_eq!((peer.calls, peer.failed), (1, 1));
 }
 
 #[test]

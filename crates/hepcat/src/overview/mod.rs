@@ -7,7 +7,7 @@ use std::{collections::HashMap, net::IpAddr};
 
 use serde::Serialize;
 
-use crate::call::{CallRecord, State};
+use crate::call::{CallRecord, LegRecord, State};
 
 /// Setup times that are kept to tell percentiles; beyond that, each new one takes the place of another.
 const MOST_TIMES: usize = 200_000;
@@ -128,13 +128,28 @@ impl Tally {
         if call.state.is_over() || call.final_code.is_some() {
             *self.codes.entry(call.final_code.unwrap_or(0)).or_default() += 1;
         }
-        let destination = call.legs.first().and_then(|leg| leg.destination);
-        if let Some(destination) = destination.filter(|_| call.state.is_over()) {
-            let address = destination.ip().to_canonical();
-            if self.peers.len() < MOST_PEERS || self.peers.contains_key(&address) {
-                let (calls, failed) = self.peers.entry(address).or_default();
+        if call.state.is_over() {
+            self.add_peers(call, is_failure);
+        }
+    }
+
+    /// Each address that legs went to was sent the call; it failed at that of the leg that is farthest along.
+    fn add_peers(&mut self, call: &CallRecord, is_failure: bool) {
+        let address = |leg: &LegRecord| Some(leg.destination?.ip().to_canonical());
+        let refused = |leg: &&LegRecord| leg.final_code.is_some_and(|code| code >= 300);
+        let farthest = call.legs.iter().rev().find(refused);
+        let failed_at = farthest
+            .or(call.legs.last())
+            .and_then(address)
+            .filter(|_| is_failure);
+        let mut sent_to: Vec<IpAddr> = call.legs.iter().filter_map(address).collect();
+        sent_to.sort_unstable();
+        sent_to.dedup();
+        for peer in sent_to {
+            if self.peers.len() < MOST_PEERS || self.peers.contains_key(&peer) {
+                let (calls, failed) = self.peers.entry(peer).or_default();
                 *calls += 1;
-                *failed += u64::from(is_failure);
+                *failed += u64::from(failed_at == Some(peer));
             }
         }
     }
