@@ -181,6 +181,8 @@ fn an_unknown_agent_waits_in_quarantine_until_one_command_lets_it_in() {
     assert_eq!(status["listeners"][0]["ledger"]["refused"]["agent"], 1);
     let words = said(&hepcat(&node, &["agents", "forget", "127.0.0.2"]));
     assert_eq!(words, "nothing is decided about 127.0.0.2\n");
+    // It stands where strangers do, without having to send first.
+    assert_eq!(agent(&node, "127.0.0.2")["state"], "quarantined");
     known.send(&message("waits@again"));
     let status = settled(&node, 45);
     assert_eq!(

@@ -115,7 +115,11 @@ impl Node {
         self.state
             .call(move |connection| state::agents::decide(connection, address, decision, now))
             .await?;
-        self.pipeline.ledger().decide(address, decision);
+        let ledger = self.pipeline.ledger();
+        ledger.decide(address, decision);
+        if decision.is_none() {
+            ledger.stand_as_strangers(address, &self.pipeline.topology());
+        }
         let decision = decision.map_or("forgotten", Decision::label);
         tracing::info!(agent = %address, decision, "decided about an agent");
         Ok(())

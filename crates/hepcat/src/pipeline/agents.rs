@@ -375,6 +375,24 @@ impl AgentTable {
         }
     }
 
+    /// What was decided about an address is taken back: `standing` says where strangers stand at a listener.
+    pub(super) fn undecided(
+        &mut self,
+        address: IpAddr,
+        standing: impl Fn(ListenerId) -> Option<Standing>,
+    ) {
+        let of_address = |entry: &&mut AgentEntry| entry.key.is_some_and(|k| k.address == address);
+        for entry in self.entries.iter_mut().filter(of_address) {
+            let by_decision = matches!(
+                entry.standing,
+                Standing::Accepted | Standing::Refused(Refused::Agent)
+            );
+            if let Some(standing) = standing(entry.listener).filter(|_| by_decision) {
+                entry.standing = standing;
+            }
+        }
+    }
+
     pub(super) fn entries(&self) -> Vec<AgentEntry> {
         self.entries.clone()
     }

@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use super::{
     agents::{AgentEntry, AgentIndex, AgentKey, AgentTable, Place, Seen},
     notice::{Matter, Notice, Notices},
+    topology::Topology,
 };
 use crate::agents::{
     AddressBook, AgentRecord, ClockBounds, Conduct, Decision, Guard, Limits, Standing,
@@ -394,6 +395,17 @@ impl Ledger {
         state.book.decide(address, decision);
         let accepted = decision.map(|decision| decision == Decision::Accepted);
         state.agents.decided(address, accepted);
+    }
+
+    /// Nothing is decided about an address any more: its agents stand where the listeners of their latest frames let
+    /// strangers stand.
+    pub(crate) fn stand_as_strangers(&self, address: IpAddr, topology: &Topology) {
+        let state = &mut *self.state.lock();
+        let book = &state.book;
+        state.agents.undecided(address, |listener| {
+            let guard = &topology.listener(listener)?.guard;
+            Some(book.standing_of_address(guard, address))
+        });
     }
 
     /// Everything that operators decided.
