@@ -213,13 +213,14 @@ try {
     await page.mouse.move(700, 500)
     await watched(page, 'the list scrolled', async () => {
       for (let number = 0; number < PAGES; number += 1) {
-        await page.evaluate(() => {
+        const before = await page.evaluate(() => {
           const list = document.querySelector('.list')
           list.scrollTo({ top: list.scrollHeight })
+          return Number(list.ariaRowCount)
         })
         await page.waitForFunction(
-          (wanted) => Number(document.querySelector('.list').ariaRowCount) >= wanted,
-          200 * (number + 2),
+          (before) => Number(document.querySelector('.list').ariaRowCount) > before,
+          before,
         )
       }
       await wheel(page, 3, true)

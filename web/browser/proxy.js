@@ -1,7 +1,7 @@
 // The page below a path, behind Debian's nginx: the page, the interface, what is told as it happens, and signing in.
 
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -38,7 +38,7 @@ http {
 `
 
 /** A port of loopback that nobody listens on. */
-function freePort() {
+export function freePort() {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.on('error', reject)
@@ -64,7 +64,10 @@ export async function behindProxy({ program, browser, check, equal, invite }) {
       return String(done.stdout).trim()
     }
     user('add', 'ann', '--role', 'operator', '--password-stdin')
-    const node = await Node.start(program, { kept: data, http: 'trusted_proxies = ["127.0.0.1"]' })
+    const node = await Node.start(program, {
+      kept: data,
+      http: 'trusted_proxies = ["127.0.0.1"]\nmasking = { operator = ["numbers"] }',
+    })
     node.token = user('token', 'add', 'ann', '--name', 'test', '--scopes', 'see')
     const port = await freePort()
     const config = join(directory, 'nginx.conf')
@@ -109,9 +112,9 @@ export async function behindProxy({ program, browser, check, equal, invite }) {
           }),
       )
       await page.waitForFunction(() => globalThis.heard === true)
-      await node.send([invite('behind1')])
+      await node.send([invite('behind1', '33123456789')])
       equal(await told, true, 'a call that is told of')
-      const row = page.locator('[data-row]').filter({ hasText: 'fresh' }).first()
+      const row = page.locator('[data-row]').filter({ hasText: '3312345****' }).first()
       await row.dblclick()
       await page.locator('g.arrow').first().waitFor()
       equal(page.url().startsWith(`${root}?call=`), true, page.url())
@@ -121,6 +124,15 @@ export async function behindProxy({ program, browser, check, equal, invite }) {
         page.locator('.export .items').getByText('pcapng').click(),
       ])
       equal(download.url().startsWith(`${root}api/v1/`), true, download.url())
+      // A case file has what its maker gets to see, and no more.
+      await page.keyboard.press('o')
+      const [file] = await Promise.all([
+        page.waitForEvent('download'),
+        page.locator('.export .items').getByText('Case file').click(),
+      ])
+      const masked = readFileSync(await file.path(), 'utf8')
+      equal(masked.includes('3312345****'), true, 'the call in its case file')
+      equal(masked.includes('33123456789'), false, 'a hidden number in a case file')
       await page.getByRole('button', { name: 'Who you are' }).click()
       await page.getByRole('button', { name: 'Share this call' }).click()
       const link = await page.locator('input[readonly]').inputValue()

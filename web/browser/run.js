@@ -1,6 +1,6 @@
 // The page in a real browser, before the real program.
 //
-//   node browser/run.js PROGRAM CHROMIUM [DIRECTORY FOR PICTURES] [--kept DIRECTORY] [--only PART OF A NAME]
+//   node browser/run.js PROGRAM CHROMIUM [DIRECTORY FOR PICTURES] [--kept DIRECTORY] [--only PART OF A NAME,…]
 //
 // With --kept the node has a store that has been filled. With --only only some of the checks are run.
 //
@@ -11,6 +11,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { chromium } from 'playwright-core'
+import { destinations } from './destinations.js'
 import { door } from './door.js'
 import { Node, PATIENCE, until } from './node.js'
 import { behindProxy } from './proxy.js'
@@ -38,7 +39,7 @@ function watch(page) {
 }
 
 async function check(name, body) {
-  if (only && !name.includes(only)) return
+  if (only && !only.split(',').some((part) => name.includes(part))) return
   complaints = []
   const page = watch(await context.newPage())
   try {
@@ -59,8 +60,8 @@ const equal = (found, wanted, what) => {
 const rows = (page) => page.locator('[role=row][data-row]')
 const open = (page, query) => page.goto(`${node.page}?q=${encodeURIComponent(query)}`)
 
-const invite = (id) =>
-  `INVITE sip:live@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK${id}\r\nFrom: <sip:fresh@a>;tag=1\r\n` +
+const invite = (id, user = 'fresh') =>
+  `INVITE sip:live@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK${id}\r\nFrom: <sip:${user}@a>;tag=1\r\n` +
   `To: <sip:live@b>\r\nCall-ID: ${id}@a\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n`
 
 /** What axe has to say about what is shown. */
@@ -91,9 +92,14 @@ async function openFirst(page, query) {
 try {
   if (!kept)
     await check('without anything received it says how agents are pointed here', async (page) => {
-      await page.goto(node.page)
-      await page.getByText('OpenSIPS').waitFor()
-      await page.getByText('hepcat demo').waitFor()
+      for (const colorScheme of ['dark', 'light']) {
+        await page.emulateMedia({ colorScheme })
+        await page.goto(node.page)
+        await page.getByText('Nothing received yet').waitFor()
+        await page.getByText('OpenSIPS').waitFor()
+        await page.getByText('hepcat demo').waitFor()
+        if (pictures) await page.screenshot({ path: join(pictures, `empty-${colorScheme}.png`) })
+      }
     })
 
   await check('calls appear by themselves', async (page) => {
@@ -166,6 +172,123 @@ try {
     equal(await label(elsewhere), await label(page), 'what a pasted address shows')
     await elsewhere.close()
     await page.keyboard.press('Escape')
+    await rows(page).first().waitFor()
+  })
+
+  await check('every other key does what it is said to do', async (page) => {
+    await page.goto(`${node.page}?last=1h`)
+    await page.evaluate(() => localStorage.clear())
+    await rows(page).first().waitFor()
+    const seen = (selector, shown) =>
+      page.waitForFunction(
+        ([selector, shown]) => (document.querySelector(selector) !== null) === shown,
+        [selector, shown],
+      )
+    const chosen = () => page.locator('[role=row][aria-selected=true]').getAttribute('data-row')
+    for (const [key, row] of [
+      ['j', '0'],
+      ['j', '1'],
+      ['k', '0'],
+      ['ArrowDown', '1'],
+      ['ArrowUp', '0'],
+      ['PageDown', '20'],
+      ['PageUp', '0'],
+      ['End', null],
+      ['Home', '0'],
+    ]) {
+      await page.keyboard.press(key)
+      if (row !== null) await page.locator(`[data-row="${row}"][aria-selected=true]`).waitFor()
+      else await page.waitForFunction(() => document.querySelector('.list').scrollTop > 0)
+    }
+    equal(await chosen(), '0', 'the row that is chosen')
+    await page.keyboard.press('d')
+    await seen('.list.dense', false)
+    await page.keyboard.press('d')
+    await seen('.list.dense', true)
+    const themes = []
+    for (let time = 0; time < 3; time += 1) {
+      await page.keyboard.press('t')
+      themes.push(await page.evaluate(() => document.documentElement.dataset.theme))
+    }
+    equal(themes.join(' '), 'light dark light', 'themes')
+    await page.keyboard.press('z')
+    await page.getByRole('button', { name: 'UTC', exact: true }).waitFor()
+    await page.keyboard.press('z')
+    await page.getByRole('button', { name: 'local time', exact: true }).waitFor()
+    await page.keyboard.press('f')
+    equal(
+      await page.evaluate(() => document.activeElement.getAttribute('role')),
+      'combobox',
+      'what f leads to',
+    )
+    await page.keyboard.press('Escape')
+    await page.locator('.name').focus()
+    for (const [key, view] of [
+      ['2', 'overview'],
+      ['3', 'agents'],
+      ['4', 'registrations'],
+      ['5', 'access'],
+    ]) {
+      await page.keyboard.press(key)
+      await page.locator(`.${view}`).first().waitFor()
+    }
+    await page.keyboard.press('1')
+    await rows(page).first().waitFor()
+    await page.keyboard.press('?')
+    await page.getByRole('dialog', { name: 'Keys' }).getByText('colour by leg, CSeq or outcome').waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+
+    await open(page, 'flag:poor_quality codec:G729')
+    await rows(page).first().waitFor()
+    await page.keyboard.press('j')
+    await page.keyboard.press('l')
+    await seen('g.arrow.request', true)
+    await seen('g.arrow.report', true)
+    await page.keyboard.press('m')
+    await seen('g.arrow.report', false)
+    await page.keyboard.press('m')
+    await seen('g.arrow.report', true)
+    await seen('g.arrow text.session', true)
+    await page.keyboard.press('d')
+    await seen('g.arrow text.session', false)
+    await page.keyboard.press('d')
+    const time = () => page.locator('g.arrow text.time').nth(1).textContent()
+    const times = [await time()]
+    for (let turn = 0; turn < 2; turn += 1) {
+      await page.keyboard.press('w')
+      times.push(await time())
+    }
+    equal(/^\d\d:\d\d:\d\d/.test(times[0]) && /^\+/.test(times[1]), true, times.join(' '))
+    await page.keyboard.press('w')
+    equal(await time(), times[0], 'the clock')
+    const colour = () => page.locator('g.arrow').first().getAttribute('class')
+    const colours = [await colour()]
+    for (let turn = 0; turn < 3; turn += 1) {
+      await page.keyboard.press('c')
+      colours.push(await colour())
+    }
+    equal(colours[2].includes('c-asked'), true, colours.join(', '))
+    equal(colours[3], colours[0], 'the colour after all of them')
+    const place = () => page.evaluate(() => new URLSearchParams(location.search).get('message'))
+    await page.keyboard.press('j')
+    const second = await place()
+    await page.keyboard.press('G')
+    await page.waitForFunction((before) => !location.search.includes(`message=${before}`), second)
+    await page.keyboard.press('g')
+    await page.keyboard.press('j')
+    equal(await place(), second, 'the second message')
+    await page.keyboard.press('k')
+    await page.waitForFunction((before) => !location.search.includes(`message=${before}`), second)
+    await page.getByText('User-Agent').first().waitFor()
+    await page.keyboard.press('r')
+    await page.locator('pre', { hasText: 'INVITE sip:' }).waitFor()
+    await page.keyboard.press('r')
+    await page.locator('pre', { hasText: 'INVITE sip:' }).waitFor({ state: 'detached' })
+    await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+    await page.keyboard.press('y')
+    await page.waitForFunction(async () => (await navigator.clipboard.readText()).startsWith('INVITE sip:'))
+    await page.keyboard.press('h')
     await rows(page).first().waitFor()
   })
 
@@ -324,7 +447,7 @@ try {
       if (found.length > 0) throw new Error(found.join('\n'))
     })
 
-  if (pictures) await takePictures()
+  if (pictures && !only) await takePictures()
 
   await check('agents, destinations and the ledger are shown, and agents decided about', async (page) => {
     await page.goto(`${node.page}?view=agents`)
@@ -435,6 +558,7 @@ try {
     const found = await faults(page, what)
     if (found.length > 0) throw new Error(found.join('\n'))
   }
+  await destinations({ program, browser, check, equal, look, pictures })
   await behindProxy({ program, browser, check, equal, invite })
   await door({ program, node, browser, check, equal, look, pictures })
 } finally {
@@ -478,6 +602,10 @@ async function takePictures() {
     await page.keyboard.press('F2')
     await page.getByRole('combobox', { name: 'Commands' }).waitFor()
     await take('commands')
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('?')
+    await page.getByRole('dialog', { name: 'Keys' }).waitFor()
+    await take('keys')
     await page.close()
   }
 }

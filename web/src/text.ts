@@ -316,7 +316,7 @@ export const text = {
   live: 'live',
   paused: 'paused',
   liveHint: 'Follow what happens (p)',
-  fresh: (count: number) => `${String(count)} new`,
+  fresh: (count: number, more: boolean) => `${String(count)}${more ? '+' : ''} new`,
   shown: (count: number, more: boolean) => `${String(count)}${more ? '+' : ''} calls`,
   loading: 'looking …',
   noMore: 'that is all',

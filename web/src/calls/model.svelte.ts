@@ -14,6 +14,10 @@ export interface Asked {
 const PAGE = 200
 /** How often the newest calls are looked at. */
 const EVERY = 2_000
+/** Calls that are kept while somebody looks at the newest: those further down are loaded again when they are wanted. */
+const KEPT = 5 * PAGE
+/** New calls that are held back for whoever reads further down; others are loaded when they are wanted. */
+const HELD = 5_000
 /** How often, where the node tells of changes: what it cannot tell of is seen then. */
 const EVERY_TOLD = 15_000
 
@@ -23,6 +27,8 @@ export class Calls {
   live = $state(true)
   /** New calls that wait until whoever reads further down wants them. */
   waiting = $state(0)
+  /** Whether more wait than are counted. */
+  more = $state(false)
   /** Changes that this page was too slow for; the next look makes up for them. */
   missed = $state(0)
   loading = $state(false)
@@ -47,6 +53,7 @@ export class Calls {
     this.#known = new Map()
     this.#held = new Set()
     this.waiting = 0
+    this.more = false
     this.answered = false
     this.missed = 0
     this.#asking?.abort()
@@ -55,7 +62,7 @@ export class Calls {
   }
 
   /** The page after what is loaded. */
-  more() {
+  further() {
     if (this.next !== null && !this.loading) void this.#load(this.next)
   }
 
@@ -77,6 +84,7 @@ export class Calls {
 
   /** Shows what waits. */
   release() {
+    if (this.more) return this.ask(this.#asked)
     this.#held.clear()
     this.waiting = 0
     this.#show()
@@ -109,11 +117,17 @@ export class Calls {
       calls.filter((call) => call.started >= oldest),
     )
     for (const id of gone) this.#known.delete(id)
-    if (this.answered && (!this.live || !this.#atTop)) {
-      for (const id of fresh) this.#held.add(id)
-      this.waiting = this.#held.size
-    }
+    if (this.answered && (!this.live || !this.#atTop)) this.#hold(fresh)
     this.#show()
+  }
+
+  /** Keeps new calls from moving what is read. */
+  #hold(fresh: string[]) {
+    for (const id of fresh) {
+      if (this.#held.size < HELD) this.#held.add(id)
+      else this.more = this.#known.delete(id) || this.more
+    }
+    this.waiting = this.#held.size
   }
 
   stop() {
@@ -167,12 +181,11 @@ export class Calls {
       const page = await this.#page(undefined, asking.signal)
       if (known !== this.#known) return
       const first = !this.answered
-      const fresh = take(this.#known, page.calls)
-      if (first || leavesGap(page.calls, fresh)) this.next = page.next
-      if (!first && (!this.live || !this.#atTop)) {
-        for (const id of fresh) this.#held.add(id)
-        this.waiting = this.#held.size
-      }
+      const isLong = this.live && this.#atTop && known.size > KEPT
+      if (isLong) known.clear()
+      const fresh = take(known, page.calls)
+      if (first || isLong || leavesGap(page.calls, fresh)) this.next = page.next
+      if (!first && (!this.live || !this.#atTop)) this.#hold(fresh)
       if (this.#asked.query !== '') forget(known, page.calls)
       this.problem = null
       this.answered = true
