@@ -8,8 +8,7 @@ use std::fs;
 
 use hepcat::{
     agents::ClockBounds,
-    call::{CallRecord, Tracker},
-    config::CallsConfig,
+    call::{CallRecord, Limits, Rules, Tracker},
     sink::store::calls::Calls,
 };
 use tempfile::TempDir;
@@ -25,7 +24,12 @@ const RECORDS: &[u8] = include_bytes!("saved/records.json");
 
 fn opened(directory: &TempDir) -> (Calls, Option<i64>) {
     let file = directory.path().join("calls.open");
-    Calls::open(file, &CallsConfig::default(), ClockBounds::default())
+    Calls::open(
+        file,
+        Limits::default(),
+        Rules::default(),
+        ClockBounds::default(),
+    )
 }
 
 fn open(tracker: &Tracker) -> Vec<CallRecord> {
