@@ -178,7 +178,7 @@ fn octets_are_bounded_however_long_texts_are() {
 fn a_budget_is_divided() {
     let limits = Limits::within(64 << 20);
     assert_eq!(limits.max_octets, 48 << 20);
-    assert_eq!(limits.max_registrations, 8 << 10);
+    assert_eq!(limits.max_registrations, (8 << 20) / 640);
     assert_eq!(Limits::within(0).max_legs, 1);
 }
 

@@ -511,8 +511,10 @@ impl Tracker {
         if self.state.legs.len() <= number {
             self.state.legs.resize_with(number + 1, || None);
         }
+        let mut place = self.spare.pop().unwrap_or_default();
+        *place = leg;
         if let Some(slot) = self.state.legs.get_mut(number) {
-            *slot = Some(Box::new(leg));
+            *slot = Some(place);
         }
         self.index.legs.insert(key, number);
         self.index.ids.insert(id, number);

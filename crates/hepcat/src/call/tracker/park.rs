@@ -95,9 +95,11 @@ impl Tracker {
             if !self.is_awaited(due) || self.park(due.component, due.at, PARK_AFTER) {
                 continue;
             }
-            match self.parked_at(due.component) {
-                Some(at) if at > now => self.look_at(due.component, at),
-                _ => self.state.due.push(due),
+            if self.parked_at(due.component).is_some_and(|at| at > now) {
+                // Somewhat late, so that these wait in the order of time.
+                self.look_at(due.component, now.after(PARK_AFTER));
+            } else {
+                self.state.due.push(due);
             }
         }
     }
