@@ -226,6 +226,7 @@ pub(crate) struct SegmentWriter {
     entry: SegmentEntry,
     replaces: Vec<u64>,
     passed: Passed,
+    is_finished: bool,
 }
 
 /// A row group that is being written.
@@ -293,6 +294,7 @@ impl SegmentWriter {
                 time: Interval::EMPTY,
                 ids: Interval::EMPTY,
             },
+            is_finished: false,
         })
     }
 
@@ -363,12 +365,9 @@ impl SegmentWriter {
 
     /// Gives the file its footer and its name, durably. It does not count before the manifest says so.
     pub(crate) fn finish(mut self) -> io::Result<SegmentEntry> {
-        let finished = self.complete();
-        if finished.is_err() {
-            // Where this fails too, the next start empties the directory.
-            drop(self.disk.remove(&self.temporary));
-        }
-        finished
+        let finished = self.complete()?;
+        self.is_finished = true;
+        Ok(finished)
     }
 
     fn complete(&mut self) -> io::Result<SegmentEntry> {
@@ -418,6 +417,15 @@ impl SegmentWriter {
         }
         self.disk.sync_directory(&self.paths.segments())?;
         Ok(entry)
+    }
+}
+
+impl Drop for SegmentWriter {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            // Where this fails, the next start empties the directory.
+            drop(self.disk.remove(&self.temporary));
+        }
     }
 }
 
