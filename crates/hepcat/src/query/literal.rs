@@ -381,6 +381,11 @@ fn class(text: &str) -> Option<Interval<i64>> {
 }
 
 /// Digits, perhaps with a fraction, and a unit: `3s`, `1.5h`, `250ms`.
+/// Whether this is a duration: `2h`.
+pub(super) fn is_duration(text: &str) -> bool {
+    duration(text).is_ok()
+}
+
 fn duration(text: &str) -> Result<Duration, Hint> {
     const UNIT: Hint = Some("a duration has a unit: 3s, 250ms, 1.5h (ns us ms s m h d)");
     let split = text

@@ -145,6 +145,10 @@ impl Parser<'_> {
         if let Some('<' | '>' | '=' | '~' | ':') = self.lexer.peek() {
             return Err(self.lexer.unexpected("a condition: field:value, or text"));
         }
+        if let Some(name) = self.eat_last() {
+            // What follows is a value like that behind `last:`.
+            return self.field_test(name.clone(), Operator::Is, name);
+        }
         let word = self.lexer.word(false)?;
         if word.pieces.is_empty() {
             return Err(self.lexer.unexpected("a condition: field:value, or text"));
@@ -156,6 +160,26 @@ impl Parser<'_> {
             field: Field::Payload,
             patterns: vec![pattern],
         }))
+    }
+
+    /// `last 2h`, up to the duration: people write it so, and nobody who does is looking for these two words.
+    fn eat_last(&mut self) -> Option<Range<usize>> {
+        let mut ahead = self.lexer;
+        let name = ahead.word(false).ok()?;
+        ahead.skip_space();
+        let mut behind = ahead;
+        let back = behind.word(true).ok()?;
+        let is_ours = !name.quoted
+            && self
+                .lexer
+                .slice(name.span.clone())
+                .eq_ignore_ascii_case("last")
+            && !back.quoted
+            && literal::is_duration(self.lexer.slice(back.span));
+        is_ours.then(|| {
+            self.lexer = ahead;
+            name.span
+        })
     }
 
     /// What looks like an operator of some language and is none of ours is never silently text.

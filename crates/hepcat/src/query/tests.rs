@@ -173,6 +173,10 @@ fn asks(text: &str) -> bool {
 #[case::word_for_a_day("time:today -time:yesterday time<now")]
 #[case::last("last:4h")]
 #[case::last_in_words(r#"time:"last 4h""#)]
+#[case::last_without_a_colon("last 4h")]
+#[case::last_among_others("busy (last 4h) OR absent")]
+#[case::last_in_any_case("Last  4h")]
+#[case::not_last("NOT last 3h -last 3h")]
 #[case::choice("state:failed state:(ended, FAILED) released_by!=caller")]
 #[case::flags("flag:no_ack flag:retransmission -flag:one_way flag:*")]
 #[case::number_of_legs("legs>1 legs:2..")]
@@ -214,6 +218,9 @@ fn fits(#[case] text: &str) {
 #[case::before_a_day("time<2026-11-23")]
 #[case::a_time_is_a_moment_where_it_ends_a_range("time:10:00..10:30")]
 #[case::last("last:3h")]
+#[case::last_without_a_colon("last 3h")]
+#[case::last_is_text_in_quotes(r#""last" 4h"#)]
+#[case::last_is_text_before_what_is_no_duration("last here")]
 #[case::state("state:ended")]
 #[case::unknown_received("received:* OR received>1970-01-01")]
 #[case::one_octet_that_is_no_utf8("f1:J?rgen")]
@@ -248,6 +255,9 @@ fn does_not_fit(#[case] text: &str) {
 )]
 #[case("time>2026-11-23T10:00Z", "time>2026-11-23T10:00:00Z")]
 #[case("last:2h", "time>=2026-11-23T11:05:06.789Z")]
+#[case("last 2h", "time>=2026-11-23T11:05:06.789Z")]
+#[case("last 2hours", r#""last" "2hours""#)]
+#[case(r#"last "2h""#, r#""last" "2h""#)]
 #[case("-last:2h", "NOT time>=2026-11-23T11:05:06.789Z")]
 #[case(
     "received:(10:00..10:00, ..today)",
@@ -309,6 +319,12 @@ fn is_written(#[case] text: &str, #[case] canonical: &str) {
 )]
 #[case(
     "last:2h",
+    "last",
+    "nothing is counted back from now here",
+    "time>=2026-11-23T10:00+01:00"
+)]
+#[case(
+    "last 2h",
     "last",
     "nothing is counted back from now here",
     "time>=2026-11-23T10:00+01:00"
