@@ -239,3 +239,19 @@ fn where_nobody_listens_it_says_so() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("hepcat run"), "{said}");
 }
+
+#[test]
+fn what_nobody_can_carry_is_said_before_anything_is_sent() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let output = Command::new(HEPCAT)
+        .args(["demo", "--speed=600x", &format!("--to=hep_tcp:{address}")])
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("--to hep_udp:HOST:PORT"), "{said}");
+    listener.set_nonblocking(true).expect("set");
+    let nobody = listener.accept().expect_err("nobody came");
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+}

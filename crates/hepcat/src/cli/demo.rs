@@ -125,6 +125,10 @@ fn play(args: &DemoArgs) -> Result<Played, Failure> {
     let scenarios = demo::scenarios().map_err(|fault| Failure::Other(fault.to_string()))?;
     let started = Instant::now();
     let mut outlets = Outlets::new(&args.to)?;
+    // What nobody can carry is said before anything is sent, not in the middle.
+    for agent in scenarios.iter().flat_map(Scenario::agents) {
+        outlets.way_of(agent)?;
+    }
     let seed = args.seed.unwrap_or_else(seed_of_now);
     let mut played = Played::default();
     let mut round = 0;
@@ -230,13 +234,20 @@ impl Outlets {
         }
     }
 
-    /// By the transport that the agent has; by the other where only that is offered and carries its version.
     fn connect(&self, agent: &Agent) -> Result<Outlet, Failure> {
+        match self.way_of(agent)? {
+            (Carrier::Tcp, address) => Outlet::tcp(address),
+            (Carrier::Udp, address) => Outlet::udp(address),
+        }
+    }
+
+    /// By the transport that the agent has; by the other where only that is offered and carries its version.
+    fn way_of(&self, agent: &Agent) -> Result<(Carrier, SocketAddr), Failure> {
         let is_v3 = agent.version == hepcat_wire::Version::V3;
         match (agent.carrier, self.udp, self.tcp) {
-            (Carrier::Tcp, _, Some(address)) => Outlet::tcp(address),
-            (_, Some(address), _) => Outlet::udp(address),
-            (_, None, Some(address)) if is_v3 => Outlet::tcp(address),
+            (Carrier::Tcp, _, Some(address)) => Ok((Carrier::Tcp, address)),
+            (_, Some(address), _) => Ok((Carrier::Udp, address)),
+            (_, None, Some(address)) if is_v3 => Ok((Carrier::Tcp, address)),
             _ => Err(Failure::Other(
                 "some agents speak HEP version 1 or 2: give --to hep_udp:HOST:PORT as well"
                     .to_owned(),
