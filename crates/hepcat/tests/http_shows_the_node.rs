@@ -184,6 +184,92 @@ fn a_query_with_a_fault_is_answered_in_words() {
 }
 
 #[test]
+fn every_refusal_of_the_api_is_a_problem_that_says_what_is_wrong() {
+    let node = NodeProcess::start(HEPCAT, NODE);
+    for (request, status, kind, detail) in [
+        // What is wrong with a query, where, and what would be right.
+        (
+            "GET /api/v1/messages?q=agent:10.0.0.0/8%20metod:INVITE",
+            400,
+            "/problems/query",
+            "unknown field `metod`\n  agent:10.0.0.0/8 metod:INVITE\n                   ^^^^^\n  did you mean `method`?",
+        ),
+        (
+            "GET /api/v1/calls?q=stat:x",
+            400,
+            "/problems/query",
+            "stat:x",
+        ),
+        (
+            "GET /api/v1/live?q=colour:red",
+            400,
+            "/problems/query",
+            "^^^^^^",
+        ),
+        (
+            "GET /api/v1/agents?q=colour:red",
+            400,
+            "/problems/query",
+            "^^^^^^",
+        ),
+        (
+            "GET /api/v1/messages?limit=many",
+            400,
+            "/problems/request",
+            "limit",
+        ),
+        (
+            "GET /api/v1/messages?from=yesterday",
+            400,
+            "/problems/request",
+            "from",
+        ),
+        ("GET /api/v1/facets", 400, "/problems/request", "field"),
+        ("GET /api/v1/calls/%ff", 400, "/problems/request", "UTF-8"),
+        (
+            "GET /api/v1/call",
+            404,
+            "/problems/not-served",
+            "GET /api/v1/call",
+        ),
+        (
+            "PUT /api/v1/calls",
+            405,
+            "/problems/method",
+            "PUT /api/v1/calls",
+        ),
+        ("GET /api/v1/calls", 503, "/problems/no-store", "[store]"),
+    ] {
+        let answer = ask(
+            node.http_address(),
+            &format!("{request} HTTP/1.1\r\nHost: localhost"),
+        );
+        let (head, body) = answer.split_once("\r\n\r\n").expect("head and body");
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        let head = head.to_ascii_lowercase();
+        assert!(
+            head.contains("content-type: application/problem+json"),
+            "{answer}"
+        );
+        let problem: Value = serde_json::from_str(body).expect("JSON");
+        assert_eq!(problem["type"], kind, "{request}");
+        assert_eq!(problem["status"], status, "{request}");
+        let words = problem["detail"].as_str().expect("words");
+        assert!(words.contains(detail), "{request}: {words}");
+        assert!(
+            problem["title"]
+                .as_str()
+                .is_some_and(|title| !title.is_empty())
+        );
+        assert_eq!(
+            status == 405,
+            head.contains("\nallow: get,head"),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
 fn metrics_beyond_loopback_want_their_token_and_show_nothing_else() {
     let token = tempfile::NamedTempFile::new().expect("a temporary file");
     std::fs::write(token.path(), "scrape-me\n").expect("the token is written");

@@ -13,7 +13,7 @@ use serde_json::json;
 use utoipa::IntoParams;
 
 use super::{
-    gate,
+    asking, gate,
     openapi::{Ambiguous, BadRequest, NotFound, NotKept},
     problem::Problem,
     server::Shared,
@@ -55,15 +55,7 @@ pub(super) async fn list(
 ) -> Response {
     let query = match Query::parse(&parameters.q) {
         Ok(query) => query,
-        Err(error) => {
-            return Problem::new(
-                StatusCode::BAD_REQUEST,
-                "/problems/query",
-                "query not understood",
-                error.to_string(),
-            )
-            .into_response();
-        }
+        Err(error) => return asking::misread(&parameters.q, &error).into_response(),
     };
     let mut agents = shared.node.agents();
     agents.retain(|agent| {

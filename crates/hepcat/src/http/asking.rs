@@ -8,7 +8,7 @@ use jiff::{Timestamp, Zoned};
 
 use super::{gate, problem::Problem, server::Shared};
 use crate::{
-    query::{Query, Scope},
+    query::{Query, QueryError, Scope},
     search::{Asked, Place, Searched},
     sink::store::StoreSink,
 };
@@ -57,6 +57,11 @@ pub(super) fn faulty(title: &'static str, detail: impl Into<String>) -> Problem 
     Problem::new(StatusCode::BAD_REQUEST, "/problems/query", title, detail)
 }
 
+/// A query that cannot be understood: what is wrong, where, and what would be right.
+pub(super) fn misread(q: &str, error: &QueryError) -> Problem {
+    faulty("query not understood", error.render(q))
+}
+
 /// A query about messages, of those that have their time in `time`. Where it reads payloads and nothing says since when,
 /// it is about the last hour.
 ///
@@ -64,8 +69,7 @@ pub(super) fn faulty(title: &'static str, detail: impl Into<String>) -> Problem 
 /// Where the query is faulty.
 pub(super) fn of_messages(q: &str, time: &Range<i64>) -> Result<Asked, Problem> {
     let now = Zoned::now();
-    let query = Query::parse_at(Scope::Stored, q, &now)
-        .map_err(|error| faulty("query not understood", error.to_string()))?;
+    let query = Query::parse_at(Scope::Stored, q, &now).map_err(|error| misread(q, &error))?;
     let asked = Asked::of_messages(&query).within(time);
     gate::may_read_payloads(asked.reads_payload)?;
     Ok(asked.of_an_hour_where_payloads_are_read(now.timestamp().as_microsecond()))
@@ -88,12 +92,8 @@ impl OfCalls {
     /// Where the query is faulty.
     pub(super) fn read(q: &str, time: &Range<i64>) -> Result<Self, Problem> {
         let now = Zoned::now();
-        let faulty = |detail: String| faulty("query not understood", detail);
-        let whole =
-            Query::parse_at(Scope::Call, q, &now).map_err(|error| faulty(error.to_string()))?;
-        let (query, of_messages) = whole
-            .split_calls()
-            .map_err(|error| faulty(error.to_string()))?;
+        let whole = Query::parse_at(Scope::Call, q, &now).map_err(|error| misread(q, &error))?;
+        let (query, of_messages) = whole.split_calls().map_err(|error| misread(q, &error))?;
         let asked = Asked::of_calls(&query).within(time);
         let messages = (of_messages != Query::everything()).then(|| {
             let messages = Asked::of_messages(&of_messages).within(&asked.time);

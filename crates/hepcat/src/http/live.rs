@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use super::{
-    gate,
+    asking, gate,
     openapi::{BadRequest, Unavailable},
     problem::Problem,
     server::Shared,
@@ -60,15 +60,7 @@ pub(super) async fn live(
 ) -> Response {
     let query = match Query::parse(&parameters.q) {
         Ok(query) => query,
-        Err(error) => {
-            return Problem::new(
-                StatusCode::BAD_REQUEST,
-                "/problems/query",
-                "query not understood",
-                error.to_string(),
-            )
-            .into_response();
-        }
+        Err(error) => return asking::misread(&parameters.q, &error).into_response(),
     };
     if let Err(problem) = gate::may_read_payloads(Asked::of_messages(&query).reads_payload) {
         return problem.into_response();

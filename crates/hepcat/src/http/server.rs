@@ -16,7 +16,7 @@ use tower_http::timeout::TimeoutLayer;
 use super::{
     accept::accept,
     agents, audit, calls, explanation, export, facets, gate, guard, health, histogram, import,
-    links, live, live_calls, messages, openapi, overview, page, quality, registrations,
+    links, live, live_calls, messages, openapi, overview, page, problem, quality, registrations,
     routes::{Endpoint, Routes, delete, get, post},
     session, sharing, status, store, test_call, traces,
 };
@@ -180,6 +180,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 fn page_routes(shared: Shared) -> Router {
     routes()
         .into_router()
+        .layer(middleware::from_fn(problem::everywhere))
         .layer(middleware::from_fn_with_state(
             shared.clone(),
             gate::identify,
