@@ -317,7 +317,9 @@ impl NodeProcess {
 
     fn wait_until_ready(&mut self) -> io::Result<()> {
         let until = Instant::now() + PATIENCE;
-        while !matches!(http_get(self.http, "/readyz"), Ok((200, _))) {
+        // Over TLS whoever has the authority asks: it is bound before it is said.
+        let is_secure = self.output().contains("https://");
+        while !is_secure && !matches!(http_get(self.http, "/readyz"), Ok((200, _))) {
             if self.has_ended() {
                 return Err(self.ended());
             }
@@ -448,9 +450,11 @@ pub fn hepcat_binary() -> PathBuf {
     directory.join("hepcat")
 }
 
-/// The address in a line that says `http://ADDRESS:PORT`.
+/// The address in a line that says `http://ADDRESS:PORT`, or `https://`.
 fn page_address(line: &str) -> Option<SocketAddr> {
-    let (_, rest) = line.split_once("http://")?;
+    let (_, rest) = line
+        .split_once("http://")
+        .or_else(|| line.split_once("https://"))?;
     let end = rest
         .find(|c: char| !(c.is_ascii_hexdigit() || "[].:".contains(c)))
         .unwrap_or(rest.len());

@@ -106,7 +106,8 @@ fn summary(file: &Path, config: &Config) -> String {
         let to = sinks_of(trace).join(", ");
         line("trace", format!("{} to {to}{switch}", *trace.trace_id));
     }
-    line("page", format!("http://{}", *config.http.listen));
+    let http = &config.http;
+    line("page", format!("{}://{}", http.scheme(), *http.listen));
     if let Some(metrics) = &config.http.metrics {
         line(
             "metrics",

@@ -123,6 +123,15 @@ impl Http {
         !is_loopback(self.listen.ip()) || !self.trusted_proxies.is_empty()
     }
 
+    /// `https` where it is served over TLS, else `http`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+
     /// What is wrong where others can ask and there are no users.
     #[must_use]
     pub fn nobody(&self) -> Fault {

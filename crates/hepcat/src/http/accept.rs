@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -37,6 +38,26 @@ const HEAD: Duration = Duration::from_secs(30);
 /// Pause after the system could not give a connection, mostly because descriptors are used up.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// What is shown to who connects over TLS. Others can take its place while connections are open, which keep what they
+/// began with.
+#[derive(Debug, Clone)]
+pub(super) struct Certificates(Arc<ArcSwap<ServerConfig>>);
+
+impl Certificates {
+    pub(super) fn new(config: Arc<ServerConfig>) -> Self {
+        Self(Arc::new(ArcSwap::new(config)))
+    }
+
+    /// Shows these to who connects from now on.
+    pub(super) fn renew(&self, config: Arc<ServerConfig>) {
+        self.0.store(config);
+    }
+
+    fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.0.load_full())
+    }
+}
+
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
@@ -44,13 +65,12 @@ pub(super) struct Peer(pub(super) SocketAddr);
 /// Serves `routes` to whoever connects, until `stop`: then requests that are under way are finished.
 pub(super) async fn accept(
     listener: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Certificates>,
     routes: Router,
     counters: Arc<AccessCounters>,
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
-    let tls = tls.map(TlsAcceptor::from);
     let places = Arc::new(Places::default());
     loop {
         let accepted = tokio::select! {
@@ -73,7 +93,7 @@ pub(super) async fn accept(
             continue;
         };
         let (tls, routes, counters, stop) = (
-            tls.clone(),
+            tls.as_ref().map(Certificates::acceptor),
             routes.clone(),
             Arc::clone(&counters),
             stop.clone(),

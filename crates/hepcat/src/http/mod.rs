@@ -45,5 +45,6 @@ mod traces;
 pub use openapi::description;
 pub use routes::Endpoint;
 pub(crate) use server::Shared;
+pub(crate) use server::certificates;
 pub use server::{HttpBindError, HttpServer, HttpSockets, endpoints};
 pub use traces::{CaptureSwitch, TraceList};

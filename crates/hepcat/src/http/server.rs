@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::timeout::TimeoutLayer;
 
 use super::{
-    accept::accept,
+    accept::{Certificates, accept},
     agents, audit, calls, explanation, export, facets, gate, guard, health, histogram, import,
     links, live, live_calls, messages, openapi, overview, page, problem, quality, registrations,
     routes::{Endpoint, Routes, delete, get, post},
@@ -62,7 +62,7 @@ pub enum HttpBindError {
 #[derive(Debug)]
 pub struct HttpServer {
     page: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Certificates>,
     spec: config::Http,
     metrics: Option<(TcpListener, Secret)>,
 }
@@ -71,6 +71,7 @@ pub struct HttpServer {
 #[derive(Debug)]
 pub struct HttpSockets {
     page: TcpListener,
+    tls: Option<Certificates>,
     metrics: Option<TcpListener>,
 }
 
@@ -87,6 +88,13 @@ impl HttpSockets {
         self.metrics.as_ref()?.local_addr().ok()
     }
 
+    /// Shows other certificates to who connects from now on; connections that are open go on.
+    pub(crate) fn renew(&self, config: Arc<ServerConfig>) {
+        if let Some(tls) = &self.tls {
+            tls.renew(config);
+        }
+    }
+
     fn at(&self, address: SocketAddr) -> Option<&TcpListener> {
         [Some(&self.page), self.metrics.as_ref()]
             .into_iter()
@@ -101,9 +109,7 @@ impl HttpServer {
     /// # Errors
     /// The first address that is taken or not ours; certificates that cannot be used.
     pub fn bind(spec: &config::Http, held: Option<&HttpSockets>) -> Result<Self, HttpBindError> {
-        // Over TLS nothing is resumed, as listeners have it: connections of a browser live long enough.
-        let tls = spec.tls.as_ref().map(server_tls);
-        let tls = tls.map(|tls| tls.load()).transpose()?;
+        let tls = spec.tls.as_ref().map(certificates).transpose()?;
         let listen = |address: SocketAddr| {
             let bound = match held.and_then(|held| held.at(address)) {
                 Some(socket) => socket.try_clone(),
@@ -119,7 +125,7 @@ impl HttpServer {
         };
         Ok(Self {
             page,
-            tls,
+            tls: tls.map(Certificates::new),
             spec: spec.clone(),
             metrics,
         })
@@ -137,6 +143,7 @@ impl HttpServer {
             .transpose()?;
         Ok(HttpSockets {
             page: self.page.try_clone()?,
+            tls: self.tls.clone(),
             metrics,
         })
     }
@@ -169,6 +176,15 @@ impl HttpServer {
         }
         Ok(())
     }
+}
+
+/// Reads what is shown to who connects over TLS. Nothing is resumed, as listeners have it: connections of a browser live
+/// long enough.
+///
+/// # Errors
+/// Files that cannot be read or do not belong together.
+pub(crate) fn certificates(tls: &config::ListenerTls) -> Result<Arc<ServerConfig>, HttpBindError> {
+    Ok(server_tls(tls).load()?)
 }
 
 /// Everything that is served, and what each asks for.

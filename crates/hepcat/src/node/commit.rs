@@ -11,7 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     LISTENER_STOP_LIMIT, Node, Running, RunningHttp, RunningListener, convert,
-    prepare::{DestinationPlan, ListenerPlan, Prepared},
+    prepare::{DestinationPlan, HttpPlan, ListenerPlan, Prepared},
 };
 use crate::{
     config::{self, Config},
@@ -70,8 +70,15 @@ impl Node {
         self.pipeline
             .limit_unparsable(config.unparsable.max_per_second.as_u64());
         stop_listeners(&removed_listeners, LISTENER_STOP_LIMIT).await;
-        if let Some(http) = http {
-            self.serve_http(&config.http, http);
+        match http {
+            HttpPlan::Keep => {}
+            HttpPlan::Renew(certificates) => {
+                let running = self.running.lock();
+                if let Some(http) = &running.http {
+                    http.sockets.renew(certificates);
+                }
+            }
+            HttpPlan::Serve(server) => self.serve_http(&config.http, *server),
         }
         for removed in removed_destinations {
             self.retire(removed, config.shutdown.drain_limit);
@@ -94,7 +101,7 @@ impl Node {
         match served {
             Ok(http) => {
                 if let Some(page) = http.sockets.page_address() {
-                    tracing::info!(page = %format_args!("http://{page}"), "serving");
+                    tracing::info!(page = %format_args!("{}://{page}", spec.scheme()), "serving");
                 }
                 if let Some(metrics) = http.sockets.metrics_address() {
                     tracing::info!(address = %metrics, "serving metrics beyond loopback");

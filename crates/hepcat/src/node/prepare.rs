@@ -6,11 +6,12 @@ use hepcat_net::{
     DestinationConfig, ListenerId,
     listener::{BindError, BoundListener, Listener, ListenerHandle},
 };
+use rustls::ServerConfig;
 
 use super::convert::{self, spelled};
 use crate::{
     config::{self, Config, Fault, Faults, HepRoute, Marked, Target},
-    http::{HttpBindError, HttpServer, HttpSockets},
+    http::{self, HttpBindError, HttpServer, HttpSockets},
     pipeline::scripts::{IdleScripts, ScriptSetup, ScriptState},
     query::Query,
     route::{Route, Routes, SinkId, SinkSet},
@@ -38,8 +39,18 @@ pub(super) struct Prepared {
     pub(super) routes: Routes,
     /// Each worker has executed the script; none has begun.
     pub(super) scripts: Option<IdleScripts>,
-    /// `None` keeps what is served.
-    pub(super) http: Option<HttpServer>,
+    pub(super) http: HttpPlan,
+}
+
+/// What becomes of the page and what goes with it.
+#[derive(Debug)]
+pub(super) enum HttpPlan {
+    /// It is served already, and unchanged.
+    Keep,
+    /// It is served already; who connects from now on is shown these certificates.
+    Renew(Arc<ServerConfig>),
+    /// It is new or changed, and bound.
+    Serve(Box<HttpServer>),
 }
 
 /// What becomes of one configured listener.
@@ -94,7 +105,7 @@ pub(super) async fn prepare(
         Ok(http) => http,
         Err(fault) => {
             faults.push(fault);
-            None
+            HttpPlan::Keep
         }
     };
     Faults::check(faults)?;
@@ -184,37 +195,31 @@ fn plan_destination(
 
 const IN_USE: &str = "stop what listens there, or choose another `listen` address";
 
-fn plan_http(spec: &config::Http, running: &Inventory) -> Result<Option<HttpServer>, Fault> {
-    // Certificates may be others under the same names: with TLS the same sockets are served anew.
-    if spec.tls.is_none()
-        && running
-            .http
-            .as_ref()
-            .is_some_and(|(served, _)| served == spec)
-    {
-        return Ok(None);
-    }
-    match HttpServer::bind(spec, running.http.as_ref().map(|(_, sockets)| &**sockets)) {
-        Ok(server) => Ok(Some(server)),
-        Err(error) => {
-            let (at, remedy) = match (&error, &spec.metrics, &spec.tls) {
-                (HttpBindError::Tls { .. }, _, Some(tls)) => {
-                    return Err(Fault::at(
-                        &tls.cert,
-                        spelled(&error),
-                        "name a certificate and its key in PEM that hepcat can read",
-                    ));
-                }
-                (HttpBindError::Address { address, .. }, Some(metrics), _)
-                    if *address == *metrics.listen =>
-                {
-                    (&metrics.listen, IN_USE)
-                }
-                _ => (&spec.listen, IN_USE),
-            };
-            Err(Fault::at(at, spelled(&error), remedy))
-        }
-    }
+fn plan_http(spec: &config::Http, running: &Inventory) -> Result<HttpPlan, Fault> {
+    let held = running.http.as_ref();
+    let is_served = held.is_some_and(|(served, _)| served == spec);
+    let planned = match &spec.tls {
+        None if is_served => return Ok(HttpPlan::Keep),
+        // They may be others in the same files.
+        Some(tls) if is_served => http::certificates(tls).map(HttpPlan::Renew),
+        _ => HttpServer::bind(spec, held.map(|(_, sockets)| &**sockets))
+            .map(|server| HttpPlan::Serve(Box::new(server))),
+    };
+    planned.map_err(|error| {
+        let address = match (&error, &spec.metrics, &spec.tls) {
+            (HttpBindError::Tls { .. }, _, Some(tls)) => {
+                let remedy = "name a certificate and its key in PEM that hepcat can read";
+                return Fault::at(&tls.cert, spelled(&error), remedy);
+            }
+            (HttpBindError::Address { address, .. }, Some(metrics), _)
+                if *address == *metrics.listen =>
+            {
+                &metrics.listen
+            }
+            _ => &spec.listen,
+        };
+        Fault::at(address, spelled(&error), IN_USE)
+    })
 }
 
 /// The names that routes and scripts use for sinks, by number.

@@ -1,22 +1,14 @@
 //! Who may ask a node for what: users and roles, sessions, tokens, and the door itself.
 
-use std::{
-    net::TcpStream,
-    path::PathBuf,
-    process::Command,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use super::door::{Answer, Door, EVERYBODY, PASSWORD, add_users, ask_over, configured};
+use super::door::{Answer, Door, EVERYBODY, PASSWORD, add_users, configured};
 use hepcat::{
     access::{Right, Rights, Role, TABLE},
     config::Config,
     node::Node,
     state::{self, users},
 };
-use hepcat_testkit::TestCa;
-use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -360,103 +352,4 @@ async fn behind_a_proxy_the_client_is_who_the_proxy_says() {
             .status,
         200
     );
-}
-
-/// What the node says over TLS to who trusts `ca`.
-async fn ask_securely(door: &Door, ca: &TestCa, path: &'static str, body: String) -> Answer {
-    let (page, config) = (door.page, ca.client_config(None));
-    let asked = tokio::task::spawn_blocking(move || {
-        let name = ServerName::try_from("localhost").expect("a name");
-        let tls = ClientConnection::new(config, name).expect("a client");
-        let stream = TcpStream::connect(page).expect("connect");
-        stream
-            .set_read_timeout(Some(Duration::from_secs(60)))
-            .expect("a limit");
-        let method = if body.is_empty() { "GET" } else { "POST" };
-        ask_over(StreamOwned::new(tls, stream), method, path, &[], &body)
-    });
-    asked.await.expect("asked")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn certificates_are_served_and_read_again() {
-    let (first, second) = (TestCa::new(), TestCa::new());
-    let directory = TempDir::new().expect("a directory");
-    let put = |ca: &TestCa| {
-        let identity = ca.localhost();
-        std::fs::copy(&identity.cert, directory.path().join("cert.pem")).expect("copied");
-        std::fs::copy(&identity.key, directory.path().join("key.pem")).expect("copied");
-    };
-    put(&first);
-    add_users(&directory, &EVERYBODY);
-    let http = "tls = { cert = \"cert.pem\", key = \"key.pem\" }";
-    let node = Node::start(configured(&directory, http, ""))
-        .await
-        .expect("it starts");
-    let mut door = Door {
-        page: node.page_address().expect("a page"),
-        node,
-        directory,
-    };
-    let body = json!({ "user": "admin", "password": PASSWORD }).to_string();
-    let answer = ask_securely(&door, &first, "/api/v1/session", body).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert!(
-        answer
-            .field("set-cookie")
-            .is_some_and(|set| set.contains("; Secure"))
-    );
-    // Whoever speaks no TLS gets nothing.
-    let plain = tokio::task::spawn_blocking({
-        let page = door.page;
-        move || {
-            let mut stream = TcpStream::connect(page).expect("connect");
-            std::io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                .ok();
-            let mut said = Vec::new();
-            std::io::Read::read_to_end(&mut stream, &mut said).ok();
-            said
-        }
-    });
-    let said = plain.await.expect("asked");
-    assert!(!said.starts_with(b"HTTP"), "{said:?}");
-
-    // The commands verify the node by the authority that they are given.
-    let token = door.token(
-        "viewer",
-        Rights::of(&[Right::See]),
-        Duration::from_secs(600),
-    );
-    let run = |ca: PathBuf| {
-        let (token, port) = (token.clone(), door.page.port());
-        tokio::task::spawn_blocking(move || {
-            Command::new(env!("CARGO_BIN_EXE_hepcat"))
-                .args([
-                    "search",
-                    "--node",
-                    &format!("https://localhost:{port}"),
-                    "--ca",
-                ])
-                .arg(ca)
-                .env("HEPCAT_TOKEN", token)
-                .output()
-                .expect("it runs")
-        })
-    };
-    let trusted = run(first.ca_file().to_owned()).await.expect("it runs");
-    assert!(trusted.status.success(), "{trusted:?}");
-    let not_trusted = run(second.ca_file().to_owned()).await.expect("it runs");
-    assert_eq!(not_trusted.status.code(), Some(1), "{not_trusted:?}");
-
-    let identity = second.localhost();
-    std::fs::copy(&identity.cert, door.directory.path().join("cert.pem")).expect("copied");
-    std::fs::copy(&identity.key, door.directory.path().join("key.pem")).expect("copied");
-    let node = Arc::clone(&door.node);
-    node.reload(configured(&door.directory, http, ""))
-        .await
-        .expect("it reloads");
-    door.page = node.page_address().expect("a page");
-    let answer = ask_securely(&door, &second, "/healthz", String::new()).await;
-    assert_eq!(answer.status, 200);
-    assert!(door.node.status().access.refused["handshake"] >= 1);
 }
