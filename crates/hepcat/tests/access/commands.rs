@@ -3,7 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
 };
 
 use serde_json::Value;
@@ -95,50 +95,128 @@ fn users_come_from_a_file_or_standard_input_and_go_again() {
     assert!(!log.contains("horse"), "{log}");
 }
 
+/// A shell's command line on a terminal of its own, as `script` (bsdutils, which Debian always has) makes one.
+struct Terminal {
+    child: Child,
+    typing: ChildStdin,
+    screen: ChildStdout,
+    shown: String,
+}
+
+impl Terminal {
+    fn run(command: &str) -> Self {
+        let mut child = Command::new("script")
+            .args(["--quiet", "--return", "--flush", "--command", command])
+            .arg("/dev/null")
+            .env("SHELL", "/bin/sh")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("script runs");
+        let typing = child.stdin.take().expect("a pipe");
+        let screen = child.stdout.take().expect("a pipe");
+        Self {
+            child,
+            typing,
+            screen,
+            shown: String::new(),
+        }
+    }
+
+    /// Waits until this has been shown since the last time.
+    fn wait_for(&mut self, text: &str) {
+        let mut since = String::new();
+        while !since.contains(text) {
+            let mut part = [0; 256];
+            let length = self.screen.read(&mut part).expect("read");
+            assert!(length > 0, "it ended, and never said {text}: {since}");
+            since.push_str(&String::from_utf8_lossy(&part[..length]));
+        }
+        self.shown.push_str(&since);
+    }
+
+    fn type_in(&mut self, text: &str) {
+        self.typing.write_all(text.as_bytes()).expect("typed");
+    }
+
+    /// Its exit code and everything that was shown.
+    fn end(mut self) -> (i32, String) {
+        let mut rest = String::new();
+        self.screen.read_to_string(&mut rest).expect("text");
+        let code = self.child.wait().expect("it ends").code();
+        (code.expect("a code"), self.shown + &rest)
+    }
+}
+
 #[test]
 fn the_prompt_does_not_show_what_is_typed() {
     let directory = TempDir::new().expect("a directory");
     let place = directory.path().join("data");
-    // `script` (bsdutils, which Debian always has) gives it a terminal of its own.
-    let command = format!(
-        "{} user add ann --role admin --data-dir {}",
-        env!("CARGO_BIN_EXE_hepcat"),
-        place.display()
-    );
-    let mut child = Command::new("script")
-        .args([
-            "--quiet",
-            "--return",
-            "--flush",
-            "--command",
-            &command,
-            "/dev/null",
-        ])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("script runs");
-    let mut typing = child.stdin.take().expect("a pipe");
-    let mut screen = child.stdout.take().expect("a pipe");
-    let mut shown = String::new();
-    let mut wait_for = |text: &str| {
-        while !shown.contains(text) {
-            let mut part = [0; 256];
-            let length = screen.read(&mut part).expect("read");
-            assert!(length > 0, "it ended, and never said {text}: {shown}");
-            shown.push_str(&String::from_utf8_lossy(&part[..length]));
-        }
-        shown.clone()
+    let on_terminal = |command: &str| {
+        Terminal::run(&format!(
+            "{} user {command} --data-dir {}",
+            env!("CARGO_BIN_EXE_hepcat"),
+            place.display()
+        ))
     };
-    wait_for("password of ann: ");
-    typing.write_all(b"correct horse\n").expect("typed");
-    wait_for("once more: ");
-    typing.write_all(b"correct horse\n").expect("typed");
-    let shown = wait_for("ann is admin");
+    // Another word the second time is no password, and neither is one that is short.
+    for (first, second, why) in [
+        ("correct horse\n", "correct hoarse\n", "not the same"),
+        ("horse\n", "horse\n", "at least 8"),
+    ] {
+        let mut terminal = on_terminal("add ann --role admin");
+        terminal.wait_for("password of ann: ");
+        terminal.type_in(first);
+        terminal.wait_for("once more: ");
+        terminal.type_in(second);
+        terminal.wait_for(why);
+        let (code, shown) = terminal.end();
+        assert_eq!(code, 2, "{shown}");
+        assert!(!shown.contains("orse"), "{shown}");
+    }
+    assert!(!said(&user(&place, &["list", "--json"], "")).contains("\"ann\""));
+
+    let mut terminal = on_terminal("add ann --role admin");
+    terminal.wait_for("password of ann: ");
+    terminal.type_in("correct horse\n");
+    terminal.wait_for("once more: ");
+    terminal.type_in("correct horse\n");
+    terminal.wait_for("ann is admin");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
     assert!(!shown.contains("horse"), "{shown}");
-    assert!(child.wait().expect("it ends").success());
-    let listed = said(&user(&place, &["list", "--json"], ""));
-    assert!(listed.contains("\"ann\""), "{listed}");
+
+    // Another one later, asked for in the same way.
+    let mut terminal = on_terminal("passwd ann");
+    for prompt in ["password of ann: ", "once more: "] {
+        terminal.wait_for(prompt);
+        terminal.type_in("another horse\n");
+    }
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
+    assert!(!shown.contains("horse"), "{shown}");
+}
+
+#[test]
+fn whoever_interrupts_the_prompt_has_a_terminal_that_shows_again() {
+    let directory = TempDir::new().expect("a directory");
+    let command = format!(
+        "{} user add ann --data-dir {}; echo ended with $?; stty -a",
+        env!("CARGO_BIN_EXE_hepcat"),
+        directory.path().join("data").display()
+    );
+    let mut terminal = Terminal::run(&command);
+    terminal.wait_for("password of ann: ");
+    terminal.type_in("corr\u{3}");
+    terminal.wait_for("ended with 1");
+    let (_, shown) = terminal.end();
+    assert!(shown.contains("interrupted"), "{shown}");
+    let settings: Vec<&str> = shown.split_whitespace().collect();
+    assert!(
+        settings.contains(&"echo") && settings.contains(&"isig"),
+        "{shown}"
+    );
+    assert!(!shown.contains("corr"), "{shown}");
 }
 
 #[test]

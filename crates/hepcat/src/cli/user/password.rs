@@ -2,14 +2,16 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write as _},
+    io::{self, IsTerminal as _, Read as _, Write as _},
     os::fd::AsFd as _,
     path::PathBuf,
 };
 
 use anyhow::Context as _;
 use clap::Args;
-use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+use nix::sys::termios::{
+    LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
+};
 
 use super::NotDone;
 use crate::access::{Hashed, LONGEST, PasswordError};
@@ -73,18 +75,39 @@ fn prompt(text: &str) -> anyhow::Result<Vec<u8>> {
     // Silent first: whoever sees the prompt may type, and nothing typed before is taken for an answer.
     let silent = Silent::new(terminal.try_clone()?)?;
     terminal.write_all(text.as_bytes())?;
-    let mut line = Vec::new();
-    let read = BufReader::new((&terminal).take(LONGEST as u64 + 64)).read_until(b'\n', &mut line);
+    let read = typed(&terminal);
     drop(silent);
     terminal.write_all(b"\n")?;
-    read.context("cannot read what was typed")?;
+    let mut line = read.context("cannot read what was typed")?;
+    if line.last() == Some(&INTERRUPT) {
+        anyhow::bail!("interrupted");
+    }
     while let Some(b'\n' | b'\r') = line.last() {
         line.pop();
     }
     Ok(line)
 }
 
-/// A terminal that does not show what is typed, until this is dropped.
+/// What Ctrl-C types.
+const INTERRUPT: u8 = 0x03;
+
+/// A line, or what there is of it when somebody interrupts or ends it.
+fn typed(mut terminal: &File) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut part = [0; LONGEST + 64];
+    while !matches!(line.last(), Some(&(b'\n' | INTERRUPT))) && line.len() <= part.len() {
+        match terminal.read(&mut part) {
+            Ok(0) => break,
+            Ok(length) => line.extend_from_slice(part.get(..length).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(line)
+}
+
+/// A terminal that does not show what is typed, until this is dropped. Ctrl-C ends a line meanwhile: as a signal it would
+/// leave a terminal that stays silent.
 struct Silent {
     terminal: File,
     before: Termios,
@@ -94,7 +117,15 @@ impl Silent {
     fn new(terminal: File) -> anyhow::Result<Self> {
         let before = tcgetattr(terminal.as_fd()).context("cannot ask without showing")?;
         let mut silent = before.clone();
-        silent.local_flags.remove(LocalFlags::ECHO);
+        silent
+            .local_flags
+            .remove(LocalFlags::ECHO | LocalFlags::ISIG);
+        let end_of_line = silent
+            .control_chars
+            .get_mut(SpecialCharacterIndices::VEOL as usize);
+        if let Some(end_of_line) = end_of_line {
+            *end_of_line = INTERRUPT;
+        }
         tcsetattr(terminal.as_fd(), SetArg::TCSAFLUSH, &silent)
             .context("cannot ask without showing")?;
         Ok(Self { terminal, before })
