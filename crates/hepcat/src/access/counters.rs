@@ -47,6 +47,32 @@ impl Refused {
     }
 }
 
+/// Why an entry of the audit log was not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// The disk is full.
+    DiskFull,
+    /// Another process holds the file.
+    Held,
+    /// It took longer than the answer may wait.
+    Late,
+    /// Anything else; the log says what.
+    Failed,
+}
+
+impl Lost {
+    const ALL: [Self; 4] = [Self::DiskFull, Self::Held, Self::Late, Self::Failed];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::DiskFull => "disk_full",
+            Self::Held => "held",
+            Self::Late => "late",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// Counters since the process started.
 #[derive(Debug, Default)]
 pub struct AccessCounters {
@@ -55,7 +81,7 @@ pub struct AccessCounters {
     sign_in_limited: AtomicU64,
     refused: [AtomicU64; Refused::ALL.len()],
     audit_written: AtomicU64,
-    audit_lost: AtomicU64,
+    audit_lost: [AtomicU64; Lost::ALL.len()],
 }
 
 /// A reading of [`AccessCounters`].
@@ -67,6 +93,9 @@ pub struct AccessStatus {
     pub refused: BTreeMap<String, u64>,
     /// Entries of the audit log, by outcome: `written`, `lost`.
     pub audit: BTreeMap<String, u64>,
+    /// Entries of the audit log that were lost, by reason: `disk_full`, `held` (by another process), `late`, `failed`.
+    #[serde(default)]
+    pub audit_lost: BTreeMap<String, u64>,
 }
 
 impl AccessCounters {
@@ -98,8 +127,10 @@ impl AccessCounters {
     }
 
     /// An entry could not be written.
-    pub fn audit_lost(&self) {
-        self.audit_lost.fetch_add(1, Ordering::Relaxed);
+    pub fn audit_lost(&self, why: Lost) {
+        if let Some(counter) = self.audit_lost.get(why as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// A reading.
@@ -121,9 +152,14 @@ impl AccessCounters {
                 .collect(),
             audit: [
                 named("written", &self.audit_written),
-                named("lost", &self.audit_lost),
+                ("lost".to_owned(), self.audit_lost.iter().map(read).sum()),
             ]
             .into(),
+            audit_lost: Lost::ALL
+                .into_iter()
+                .zip(&self.audit_lost)
+                .map(|(why, counter)| named(why.label(), counter))
+                .collect(),
         }
     }
 }

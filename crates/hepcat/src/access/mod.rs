@@ -20,7 +20,7 @@ mod role;
 mod viewer;
 
 pub use attempts::Attempts;
-pub use counters::{AccessCounters, AccessStatus, Refused};
+pub use counters::{AccessCounters, AccessStatus, Lost, Refused};
 pub use forwarded::{Client, client};
 pub use keys::{NodeKey, PassDigest, PassKind, random};
 pub use masking::{Masking, is_credential, mask_json};

@@ -86,6 +86,10 @@ metrics! {
     AUDIT_ENTRIES = counter(
         "hepcat_audit_entries_total", &["outcome"], "Entries of the audit log: written, lost"
     );
+    AUDIT_LOST = counter(
+        "hepcat_audit_lost_total", &["reason"],
+        "Entries of the audit log that were lost: disk_full, held by another process, late, failed"
+    );
 
     TRACES = gauge("hepcat_traces", TRACE_KIND, "Traces that are on");
     TRACE_MESSAGES = counter("hepcat_trace_messages_total", TRACE_KIND, "Messages traced");

@@ -84,6 +84,7 @@ fn access(out: &mut Writer<'_>, status: &Status) -> fmt::Result {
         (&names::SIGN_INS, &access.sign_ins),
         (&names::HTTP_REFUSED, &access.refused),
         (&names::AUDIT_ENTRIES, &access.audit),
+        (&names::AUDIT_LOST, &access.audit_lost),
     ] {
         let samples = counters.iter();
         out.put(

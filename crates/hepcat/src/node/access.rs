@@ -8,11 +8,12 @@ use std::{
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use rusqlite::ErrorCode;
 use tokio::sync::Semaphore;
 
 use super::Node;
 use crate::{
-    access::{AccessCounters, Attempts, NodeKey, Viewer, random},
+    access::{AccessCounters, Attempts, Lost, NodeKey, Viewer, random},
     config,
     state::{State, StateError, audit, audit::Entry, users},
 };
@@ -102,6 +103,17 @@ fn passing_key() -> NodeKey {
     NodeKey::new(&random::<32>().unwrap_or([0; 32]))
 }
 
+fn why_lost(error: &StateError) -> Lost {
+    let StateError::Failed { source } = error else {
+        return Lost::Failed;
+    };
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Lost::DiskFull,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Lost::Held,
+        _ => Lost::Failed,
+    }
+}
+
 impl Node {
     /// Who gets in.
     #[must_use]
@@ -141,11 +153,11 @@ impl Node {
             match written {
                 Ok(Ok(())) => node.access.counters.audit_written(),
                 Ok(Err(error)) => {
-                    node.access.counters.audit_lost();
+                    node.access.counters.audit_lost(why_lost(&error));
                     ::tracing::error!(%error, "an entry of the audit log is lost");
                 }
                 Err(_late) => {
-                    node.access.counters.audit_lost();
+                    node.access.counters.audit_lost(Lost::Late);
                     ::tracing::error!("an entry of the audit log is lost: the state is too slow");
                 }
             }

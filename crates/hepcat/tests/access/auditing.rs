@@ -1,17 +1,24 @@
 //! The audit log: how much it keeps, and what becomes of what cannot be written; and what waits in quarantine, which is
 //! hidden like anything else.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    fs::File,
+    io::Write as _,
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant, SystemTime},
+};
 
 use super::door::{Door, EVERYBODY, add_users, configured};
 use hepcat::{
+    config::Config,
     node::Node,
     state::{
         self,
         audit::{self, Bounds, Entry, Sought},
     },
 };
-use hepcat_testkit::{FakeAgent, frame::Meta};
+use hepcat_testkit::{FakeAgent, frame::Meta, skipped};
 use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -93,6 +100,8 @@ async fn what_cannot_be_written_to_the_audit_log_is_counted_and_the_answer_comes
     let metrics = door.get_as(&admin, "/metrics").await.body;
     let lost = "hepcat_audit_entries_total{outcome=\"lost\"} 1";
     assert!(metrics.contains(lost), "{metrics}");
+    let by_reason = door.node.status().access.audit_lost;
+    assert_eq!(by_reason["held"] + by_reason["late"], 1, "{by_reason:?}");
     // From then on it is written again.
     door.get_as(&admin, "/api/v1/calls/held-2").await;
     let after = door
@@ -100,6 +109,86 @@ async fn what_cannot_be_written_to_the_audit_log_is_counted_and_the_answer_comes
         .await
         .json();
     assert_eq!(after["entries"][0]["subject"], "held-2", "{after}");
+}
+
+/// A file system of 1 MiB in memory, gone when dropped.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let directory = TempDir::new().expect("a directory");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(directory.path())
+            .output();
+        mounted
+            .is_ok_and(|output| output.status.success())
+            .then_some(Self(directory))
+    }
+
+    /// Takes all room that is left.
+    fn fill(&self) -> PathBuf {
+        let path = self.0.path().join("filler");
+        let mut filler = File::create(&path).expect("a file");
+        for size in [64 << 10, 4 << 10, 1] {
+            while filler.write_all(&vec![0; size]).is_ok() {}
+        }
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a node that a failed test leaves behind may still use it.
+        let unmounted = Command::new("umount").arg("-l").arg(self.0.path()).status();
+        assert!(unmounted.is_ok());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_a_full_disk_does_not_take_are_counted_as_that() {
+    let Some(disk) = SmallDisk::mount() else {
+        skipped("no file system can be mounted here");
+        return;
+    };
+    let directory = TempDir::new_in(disk.0.path()).expect("a directory");
+    add_users(&directory, &EVERYBODY);
+    let text = format!(
+        "[node]\ndata_dir = {:?}\n[http]\nlisten = \"127.0.0.1:0\"\n[[listener]]\nsocket = \"hep_tcp:127.0.0.1:0\"\n",
+        directory.path()
+    );
+    let config = Config::parse(&text, "hepcat.toml").expect("a good configuration");
+    let node = Node::start(config).await.expect("it starts");
+    let door = Door {
+        page: node.page_address().expect("a page"),
+        node,
+        directory,
+    };
+    let admin = door.cookie("admin").await;
+    let filler = disk.fill();
+    let until = Instant::now() + Duration::from_secs(60);
+    let mut asked = 0;
+    while door.node.status().access.audit_lost["disk_full"] == 0 {
+        // The write-ahead file may have room of its own for a while.
+        let path = format!("/api/v1/calls/full-{asked}-{}", "x".repeat(400));
+        let answer = door.get_as(&admin, &path).await;
+        assert!(answer.status < 600, "{answer:?}");
+        asked += 1;
+        assert!(Instant::now() < until, "{:?}", door.node.status().access);
+    }
+    let metrics = door.get_as(&admin, "/metrics").await.body;
+    assert!(
+        metrics.contains("hepcat_audit_lost_total{reason=\"disk_full\"}"),
+        "{metrics}"
+    );
+    // With room, it is written again, and says how much is missing.
+    std::fs::remove_file(filler).expect("removed");
+    door.get_as(&admin, "/api/v1/calls/room-again").await;
+    let log = door.get_as(&admin, "/api/v1/audit?text=room-again").await;
+    let log = log.json();
+    assert_eq!(log["entries"][0]["subject"], "room-again", "{log}");
+    assert!(log["lost"].as_u64() > Some(0), "{log}");
+    drop(door);
 }
 
 #[tokio::test(flavor = "multi_thread")]
