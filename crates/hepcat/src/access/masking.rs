@@ -7,6 +7,7 @@
 //! What tells messages apart stays: `Call-ID`, `CSeq`, `Via`, tags, and the addresses that HEP gives.
 
 mod json;
+mod rtcp;
 mod sip;
 mod text;
 
@@ -206,7 +207,9 @@ impl Masking {
         let mut hidden = payload.to_vec();
         if hepcat_sip::scan(payload).is_some() {
             sip::hide(self, &mut hidden);
-        } else if kind != Some(ProtocolType::RTCP) {
+        } else if kind == Some(ProtocolType::RTCP) {
+            rtcp::hide(self, &mut hidden);
+        } else {
             if self.payload || self.bodies {
                 return starred(payload);
             }

@@ -71,7 +71,7 @@ const LISTED: [&str; 18] = [
 ];
 
 /// Parameters whose values tell dialogs and transactions apart, or are times and places.
-const NUMBERLESS_PARAMETERS: [&str; 15] = [
+const NUMBERLESS_PARAMETERS: [&str; 14] = [
     "tag",
     "branch",
     "from-tag",
@@ -84,7 +84,6 @@ const NUMBERLESS_PARAMETERS: [&str; 15] = [
     "reg-id",
     "cause",
     "index",
-    "text",
     "icid-value",
     "+sip.instance",
 ];
@@ -350,6 +349,7 @@ mod tests {
         \x20response=\"0123456789abcdef\"\r\n\
         P-Asserted-Identity: <sip:+33612345678@example.org:50601>\r\n\
         X-Billing: 4711471147\r\n\
+        Reason: Q.850;cause=1;text=\"33123456789 is not assigned\"\r\n\
         Subject: 49 30 1234567\r\n\
         Content-Type: application/sdp\r\n\
         Content-Length: 140\r\n\
@@ -386,6 +386,7 @@ mod tests {
             "Contact: <sip:****@10.0.0.1:50600>;expires=360000\r\n",
             "P-Asserted-Identity: <sip:+3361234****@example.org:50601>\r\n",
             "X-Billing: 471147****\r\n",
+            "Reason: Q.850;cause=1;text=\"3312345**** is not assigned\"\r\n",
             "Subject: 49 30 123****\r\n",
             "o=061234**** 2890844526 2890844527 IN IP4 10.0.0.1\r\n",
             "s=call 061234****\r\n",

@@ -28,7 +28,7 @@ pub(super) fn hide_runs(text: &mut [u8], digits: u8, shortest: usize) {
     {
         let before = start.checked_sub(1).and_then(|before| text.get(before));
         let is_fraction = matches!(before, Some(b'.'));
-        let end = end_of_number(text, start);
+        let end = end_of_dotted(text, start).unwrap_or_else(|| end_of_number(text, start));
         let number = text.get_mut(start..end).unwrap_or_default();
         let count = number.iter().filter(|octet| is_dialled(**octet)).count();
         if count >= shortest && !is_fraction {
@@ -116,6 +116,27 @@ fn is_dialled(octet: u8) -> bool {
     is_digit(octet) || octet == STAR
 }
 
+/// Where a number ends that is written with points between its parts (`06.12.34.56.78`): an address has four of them, a
+/// fraction two.
+fn end_of_dotted(text: &[u8], start: usize) -> Option<usize> {
+    const PARTS: usize = 5;
+    let (mut end, mut parts) = (start, 0);
+    loop {
+        let rest = text.get(end..).unwrap_or_default();
+        let digits = rest.iter().take_while(|octet| is_dialled(**octet)).count();
+        end += digits;
+        if !(1..=4).contains(&digits) {
+            return None;
+        }
+        parts += 1;
+        let more = text.get(end + 1).copied().is_some_and(is_dialled);
+        if text.get(end) != Some(&b'.') || !more {
+            return (parts >= PARTS).then_some(end);
+        }
+        end += 1;
+    }
+}
+
 /// Where the number ends that begins at `start`.
 fn end_of_number(text: &[u8], start: usize) -> usize {
     let mut end = start;
@@ -156,6 +177,7 @@ mod tests {
             ("10.20.30.40:50600, 123456", "10.20.30.40:50600, 123456"),
             ("*21*0612345678#", "*21*061234****#"),
             ("took 0.123456789 s", "took 0.123456789 s"),
+            ("at 06.12.34.56.78, 1.2.3.4", "at 06.12.34.**.**, 1.2.3.4"),
             ("", ""),
         ] {
             assert_eq!(hidden(text, 4), expected, "{text}");
