@@ -146,7 +146,7 @@ export async function door({ program, node, browser, check, equal, look, picture
     await page.goto(`${node.page}?last=ever`)
     await rows(page).first().waitFor()
     await page.getByRole('button', { name: 'Who you are' }).click()
-    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByRole('button', { name: 'Sign out everywhere' }).click()
     await page.getByLabel('User').waitFor()
     await page.reload()
     await page.getByLabel('User').waitFor()

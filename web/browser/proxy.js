@@ -137,7 +137,7 @@ export async function behindProxy({ program, browser, check, equal, invite }) {
       await page.getByRole('button', { name: 'Share this call' }).click()
       const link = await page.locator('input[readonly]').inputValue()
       equal(link.startsWith(`${root}?call=`), true, link)
-      await page.getByRole('button', { name: 'Sign out' }).click()
+      await page.getByRole('button', { name: 'Sign out', exact: true }).click()
       await page.getByLabel('User').waitFor()
       equal((await context.cookies()).length, 0, 'cookies after signing out')
       await page.goto(link)

@@ -447,6 +447,7 @@ export const text = {
     signIn: 'Sign in',
     signingIn: 'Signing in …',
     signOut: 'Sign out',
+    signOutEverywhere: 'Sign out everywhere',
     menu: 'Who you are',
     wrong: 'There is no such user, or the password is another.',
     tooOften: 'Too many attempts:',

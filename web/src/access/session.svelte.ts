@@ -79,8 +79,9 @@ class Session {
     return this.problem === null
   }
 
-  async signOut() {
-    await this.#now(ask(ADDRESS, 'DELETE'))
+  /** Here, or wherever the same user has signed in. */
+  async signOut(where: 'here' | 'everywhere') {
+    await this.#now(ask(where === 'here' ? ADDRESS : `${ADDRESS}?everywhere=true`, 'DELETE'))
   }
 
   may(right: Right): boolean {

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use axum::{
     Extension, Json,
-    extract::{State, rejection::JsonRejection},
+    extract::{Query as Parameters, State, rejection::JsonRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     gate,
@@ -282,10 +282,19 @@ async fn with_link(shared: &Shared, client: Client, link: &str) -> Result<Respon
     Ok(([(header::SET_COOKIE, cookie)], Json(Session::of(&viewer))).into_response())
 }
 
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EndParameters {
+    /// Every other session of the same user ends too.
+    #[serde(default)]
+    everywhere: bool,
+}
+
 /// Signs out: the session ends here and now, wherever its cookie is.
 #[utoipa::path(
     delete,
     path = "/api/v1/session",
+    params(EndParameters),
     responses(
         (status = 200, description = "Who one is from now on", body = Session),
         Unavailable,
@@ -294,18 +303,27 @@ async fn with_link(shared: &Shared, client: Client, link: &str) -> Result<Respon
 pub(super) async fn end(
     State(shared): State<Shared>,
     Extension(client): Extension<Client>,
+    Parameters(parameters): Parameters<EndParameters>,
 ) -> Result<Response, Problem> {
     let viewer = gate::viewer();
     if let Some((digest, PassKind::Session, _)) = viewer.pass {
+        let user = viewer.user.clone();
+        let revoked = shared.node.state().call(move |connection| {
+            if parameters.everywhere {
+                passes::revoke_sessions(connection, &user)?;
+            }
+            passes::revoke(connection, &digest)
+        });
+        revoked.await.map_err(|_| unavailable())?;
+        let subject = if parameters.everywhere {
+            "everywhere"
+        } else {
+            ""
+        };
+        let subject = subject.to_owned();
         shared
             .node
-            .state()
-            .call(move |connection| passes::revoke(connection, &digest))
-            .await
-            .map_err(|_| unavailable())?;
-        shared
-            .node
-            .note(&viewer, "sign_out", String::new(), &shared.spec)
+            .note(&viewer, "sign_out", subject, &shared.spec)
             .await;
     }
     let cookie = cookie(&shared, client, "", Duration::ZERO);

@@ -136,6 +136,17 @@ pub fn revoke(connection: &Connection, digest: &PassDigest) -> rusqlite::Result<
     Ok(gone > 0)
 }
 
+/// Revokes every session of a user; tells how many that were.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn revoke_sessions(connection: &Connection, user: &str) -> rusqlite::Result<usize> {
+    connection.execute(
+        "DELETE FROM passes WHERE kind = ?1 AND user = ?2",
+        (PassKind::Session.name(), user),
+    )
+}
+
 /// Revokes what this id, or this name, stands for among passes of a kind; tells how many that were.
 ///
 /// # Errors

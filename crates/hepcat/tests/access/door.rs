@@ -185,13 +185,24 @@ impl Door {
 
     /// A token of a user, made beside the node as the command does.
     pub(super) fn token(&self, user: &str, rights: Rights, lifetime: Duration) -> String {
+        self.pass(PassKind::Token, user, rights, lifetime)
+    }
+
+    /// A pass of a user for as long as no configuration allows.
+    pub(super) fn pass(
+        &self,
+        kind: PassKind,
+        user: &str,
+        rights: Rights,
+        lifetime: Duration,
+    ) -> String {
         let mut state = state::open_beside(self.directory.path()).expect("the state");
         let now = SystemTime::now();
         let key = users::key(&state).expect("readable").expect("a key");
-        let (text, digest) = key.issue(PassKind::Token, now + lifetime).expect("a token");
+        let (text, digest) = key.issue(kind, now + lifetime).expect("a token");
         let pass = Pass {
             id: digest.id(),
-            kind: PassKind::Token,
+            kind,
             user: user.to_owned(),
             name: "test".to_owned(),
             rights,

@@ -2,6 +2,9 @@
 
 mod asking;
 mod auditing;
+mod certificates;
 mod commands;
 mod door;
 mod hiding;
+mod passing;
+mod walking;
