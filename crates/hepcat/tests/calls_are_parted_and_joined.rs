@@ -56,10 +56,23 @@ fn an_open_call_is_parted_and_joined_again() {
     let call = calls(&node).remove(0);
     let link = call["links"].as_array().expect("links")[0].clone();
     assert_eq!(link["rule"], "x_cid");
+    let told = |line: &str| {
+        let (status, flow) = node.get("/api/v1/calls/b/flow?explain=true");
+        assert_eq!(status, 200, "{flow}");
+        assert!(
+            flow.lines().any(|one| one == line),
+            "no `{line}` in:\n{flow}"
+        );
+    };
+    told(" = b with a: x_cid, 95 of 100: a");
     let body = json!({ "leg": link["from"], "key": link["key"] });
     let (status, answer) = node.post("/api/v1/calls/a/unlink", &body);
     assert_eq!(status, 200, "{answer}");
     assert_eq!(calls(&node).len(), 2);
+    let other = link["to"].as_str().expect("a leg");
+    told(&format!(
+        " x a with leg {other} of another call: x_cid, 95 of 100, parted by an operator: a"
+    ));
     assert_eq!(node.post("/api/v1/calls/a/unlink", &body).0, 404);
     let (status, answer) = node.post("/api/v1/calls/a/link", &json!({ "with": "b" }));
     assert_eq!(status, 200, "{answer}");

@@ -239,6 +239,61 @@ fn a_call_is_one_row_and_one_ladder_also_after_a_kill() {
     assert_eq!(node.get("/api/v1/calls/nobody").0, 404);
 }
 
+#[test]
+fn what_is_not_sip_is_found_with_its_call_and_says_why() {
+    let directory = TempDir::new().expect("a directory");
+    let node = NodeProcess::start(HEPCAT, &config(&directory, ""));
+    let mut agent = FakeAgent::tcp(node.listener("tcp"));
+    let sdp = "v=0\r\nc=IN IP4 198.51.100.9\r\nm=audio 4000 RTP/AVP 8\r\n";
+    agent.send(&frame::sip_v3(format!(
+        "INVITE sip:bob@b.example SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK1\r\nFrom: <sip:a@a.example>;tag=a\r\n\
+         To: <sip:bob@b.example>\r\nCall-ID: reported@calls\r\nCSeq: 1 INVITE\r\nContent-Type: application/sdp\r\n\
+         Content-Length: {}\r\n\r\n{sdp}",
+        sdp.len()
+    )));
+    let other = |protocol_type, source: &str, correlation: Option<&str>, payload: &[u8]| {
+        let mut meta = frame::Meta::default();
+        meta.protocol_type = protocol_type;
+        meta.source = source.parse().expect("an address");
+        meta.correlation_id = correlation.map(|id| id.as_bytes().to_vec());
+        meta.v3(payload)
+    };
+    let report = [0x80, 201, 0, 1, 0, 0, 0, 1];
+    for octets in [
+        other(5, "198.51.100.9:4001", None, &report),
+        other(
+            100,
+            "192.0.2.9:9",
+            None,
+            b"call <reported@calls> has no route",
+        ),
+        other(100, "192.0.2.9:9", Some("reported@calls"), b"something"),
+        other(5, "192.0.2.9:9", None, &report),
+    ] {
+        agent.send(&octets);
+    }
+    wait_for_kept(&node, 5);
+    let answer = get(&node, "/api/v1/calls/reported@calls/messages");
+    let said: Vec<_> = (answer["messages"].as_array().expect("messages").iter())
+        .map(|message| {
+            (
+                message["attached_to"].as_str(),
+                message["attached_by"].as_str(),
+            )
+        })
+        .collect();
+    let by = |why| (Some("reported@calls"), Some(why));
+    assert_eq!(
+        said,
+        [
+            (None, None),
+            by("media_address"),
+            by("call_id_in_payload"),
+            by("correlation_id"),
+        ]
+    );
+}
+
 /// A REGISTER and its answer.
 fn registration(user: &str, code: &str) -> [Vec<u8>; 2] {
     ["REGISTER sip:a.example SIP/2.0", code].map(|line| {

@@ -34,7 +34,7 @@ pub(super) struct FlowArgs {
     /// Each transmission of a message, also the second.
     #[arg(short, long)]
     every: bool,
-    /// Without the sentences below it that say why the call went as it did.
+    /// Without what stands below it: why the legs are one call, and why it went as it did.
     #[arg(long)]
     brief: bool,
     /// The ladder as JSON.

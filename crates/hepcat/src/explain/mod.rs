@@ -9,12 +9,14 @@
 
 mod case;
 mod codes;
+mod joined;
 mod rules;
 
 use std::fmt::Write as _;
 
 use serde::{Serialize, Serializer};
 
+pub use self::joined::joined_text;
 use self::{case::Case, rules::RULES};
 use crate::call::{CallRecord, Moment, Seen, ladder::Ladder};
 

@@ -23,11 +23,12 @@ use super::{
     server::Shared,
 };
 use crate::{
+    access::Masking,
     call::{
         CallRecord, Kind,
         ladder::{Art, Ladder, LaneBy, Text, Times},
     },
-    explain::Explanation,
+    explain::{Explanation, joined_text},
     render::Contents,
     search::{self, CallSearch, MessagePage},
 };
@@ -238,7 +239,7 @@ pub(super) struct FlowParameters {
     /// Each transmission of a message, also the second.
     #[serde(default)]
     every: bool,
-    /// Below it, why the call went as it did.
+    /// Below it, why its legs are one call, and why it went as it did.
     #[serde(default)]
     explain: bool,
 }
@@ -276,15 +277,19 @@ pub(super) async fn flow(
     }
     text.collapse = !parameters.every;
     let folded = parameters.width.unwrap_or(120).clamp(40, 120);
+    // What legs have in common may be what is hidden in messages.
+    let values = gate::viewer().masking == Masking::NONE;
     let answer = of_whole(&shared, name, move |call, page| {
         let mut drawn = search::as_seen(&page.messages, |seen| {
             let ladder = Ladder::new(seen, parameters.lanes.into());
             let mut drawn = ladder.text(&text);
             if parameters.explain {
                 let explained = Explanation::of(&call, seen, &ladder).text(folded);
-                if !explained.is_empty() {
-                    drawn.push('\n');
-                    drawn.push_str(&explained);
+                for part in [joined_text(&call, &ladder, values), explained] {
+                    if !part.is_empty() {
+                        drawn.push('\n');
+                        drawn.push_str(&part);
+                    }
                 }
             }
             drawn

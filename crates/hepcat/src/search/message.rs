@@ -29,11 +29,13 @@ pub struct StoredMessage {
     pub listener: Arc<str>,
     /// What a script wrote on it.
     pub labels: Option<Value>,
+    /// Where it says nothing of a call itself: Call-ID of the one to which it was attached, and why.
+    pub attached: Option<(Arc<str>, Arc<str>)>,
 }
 
 impl StoredMessage {
     /// The columns without which a row is no message.
-    pub const COLUMNS: [Column; 23] = [
+    pub const COLUMNS: [Column; 25] = [
         Column::RowId,
         Column::Record,
         Column::ReceivedAt,
@@ -55,6 +57,8 @@ impl StoredMessage {
         Column::SrcPort,
         Column::DstPort,
         Column::CorrelationId,
+        Column::AttachedTo,
+        Column::AttachedBy,
         Column::Payload,
         Column::Envelope,
     ];
@@ -78,6 +82,8 @@ impl StoredMessage {
             arrival,
             listener: row.listener.unwrap_or_default().into(),
             labels: labels(row),
+            attached: (row.attached_to)
+                .map(|call_id| (call_id.into(), row.attached_by.unwrap_or_default().into())),
         })
     }
 
@@ -116,7 +122,7 @@ impl StoredMessage {
         }
     }
 
-    /// The object that stands for it everywhere, with its `id` and `labels`.
+    /// The object that stands for it everywhere, with its `id`, `labels`, `attached_to` and `attached_by`.
     #[must_use]
     pub fn json(&self, clock: ClockBounds, contents: Contents) -> Value {
         let mut value = arrival_json(&self.arrival, &self.listener, clock, contents);
@@ -124,6 +130,10 @@ impl StoredMessage {
             object.shift_insert(0, "id".to_owned(), Value::from(self.id.to_string()));
             if let Some(labels) = &self.labels {
                 object.insert("labels".to_owned(), labels.clone());
+            }
+            if let Some((call_id, by)) = &self.attached {
+                object.insert("attached_to".to_owned(), Value::from(&**call_id));
+                object.insert("attached_by".to_owned(), Value::from(&**by));
             }
         }
         value

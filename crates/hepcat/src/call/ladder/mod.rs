@@ -25,6 +25,7 @@ use super::{
     text::kept,
 };
 
+pub(crate) use text::letter;
 pub use text::{Art, Colours, Text, Times};
 
 /// What makes a column.

@@ -521,7 +521,8 @@ impl Drawing<'_> {
 }
 
 /// `a`, `b`, ..., `z`, `a1`, ...
-fn letter(number: usize) -> String {
+/// What a leg is called in the diagram: `a` for the first.
+pub(crate) fn letter(number: usize) -> String {
     let letter = u8::try_from(number % 26).map_or('?', |number| char::from(b'a' + number));
     match number / 26 {
         0 => letter.to_string(),
