@@ -43,6 +43,8 @@ pub const PACKAGES: &[(&str, &str)] = &[
     ("rtpengine-daemon", "/usr/bin/rtpengine"),
     ("sip-tester", "/usr/bin/sipp"),
     ("tshark", "/usr/bin/tshark"),
+    // The page stands behind it.
+    ("nginx", "/usr/sbin/nginx"),
     // Not to talk to: it sets the wall clock of the node alone.
     ("faketime", "/usr/bin/faketime"),
 ];

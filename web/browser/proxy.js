@@ -28,10 +28,11 @@ http {
     listen 127.0.0.1:${port};
     location ${PATH} {
       proxy_pass ${node};
-      proxy_set_header Host $host:$server_port;
+      proxy_set_header Host $http_host;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header X-Forwarded-Proto $scheme;
       proxy_buffering off;
+      client_max_body_size 32m;
     }
   }
 }

@@ -6,5 +6,7 @@ mod certificates;
 mod commands;
 mod door;
 mod hiding;
+mod hostile;
 mod passing;
+mod proxied;
 mod walking;
