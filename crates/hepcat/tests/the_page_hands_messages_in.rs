@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use captures::{A, B, ETHERNET, Tcp, every_second, pcap, ping, sip, tcp, udp, udp6};
+use captures::{A, B, ETHERNET, Tcp, every_second, pcap, pcapng, ping, sip, tcp, udp, udp6};
 use hepcat_testkit::{FakeAgent, NodeProcess, frame::Meta};
 use serde_json::Value;
 
@@ -156,6 +156,147 @@ fn every_version_of_hep_in_a_capture_is_taken_in() {
         .as_u64()
         .expect("a time");
     assert!(first + 120 >= now(), "{found:?}");
+}
+
+fn packed(octets: &[u8]) -> Vec<u8> {
+    let mut packing = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packing.write_all(octets).expect("packed");
+    packing.finish().expect("packed")
+}
+
+/// An INVITE and its refusal, as they go over a wire.
+fn refused_call(call_id: &str) -> Vec<Vec<u8>> {
+    let message = |start: &str| {
+        format!(
+            "{start}\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{call_id}\r\nFrom: <sip:carol@a.example>;tag=1\r\n\
+             To: <sip:dave@b.example>\r\nCall-ID: {call_id}\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+        )
+    };
+    vec![
+        udp(
+            5060,
+            5062,
+            message("INVITE sip:dave@b.example SIP/2.0").as_bytes(),
+        ),
+        udp(5062, 5060, message("SIP/2.0 486 Busy Here").as_bytes()),
+    ]
+}
+
+#[test]
+fn a_call_is_found_whatever_file_it_came_in() {
+    let node = node("hep_tcp");
+    let of = |call_id: &str| every_second(refused_call(call_id));
+    let hep: Vec<u8> = {
+        let mut meta = Meta::default();
+        meta.time_sec = u32::try_from(now()).expect("before 2106");
+        let payloads = ["INVITE sip:dave@b.example SIP/2.0", "SIP/2.0 486 Busy Here"];
+        let frames = payloads.map(|start| {
+            let rest = "Via: SIP/2.0/UDP h;branch=z9hG4bKd\r\nFrom: <sip:carol@a.example>;tag=1\r\nTo: <sip:dave@b>\r\n\
+                        Call-ID: in-dump\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
+            meta.v3(format!("{start}\r\n{rest}").as_bytes())
+        });
+        frames.concat()
+    };
+    let files = [
+        ("in-pcap", pcap(ETHERNET, &of("in-pcap"))),
+        ("in-pcapng", pcapng(1, &of("in-pcapng"))),
+        ("in-packed", packed(&pcap(ETHERNET, &of("in-packed")))),
+        ("in-packed-ng", packed(&pcapng(1, &of("in-packed-ng")))),
+        ("in-dump", hep),
+    ];
+    for (call_id, file) in &files {
+        let (status, answer) = post(&node, "/api/v1/import", file);
+        assert_eq!(
+            (status, &answer["messages"]),
+            (200, &2.into()),
+            "{call_id}: {answer}"
+        );
+        assert_eq!(answer["fault"], Value::Null, "{call_id}: {answer}");
+    }
+    messages(&node, 2 * files.len());
+    let (status, body) = node.get("/api/v1/calls?q=user%3Acarol%20status%3A486");
+    assert_eq!(status, 200, "{body}");
+    let found: Value = serde_json::from_str(&body).expect("JSON");
+    let found = found["calls"].as_array().expect("calls");
+    let mut call_ids: Vec<&str> = (found.iter())
+        .filter_map(|call| call["legs"][0]["call_id"].as_str())
+        .collect();
+    call_ids.sort_unstable();
+    let mut wanted = files.each_ref().map(|(call_id, _)| *call_id);
+    wanted.sort_unstable();
+    assert_eq!(call_ids, wanted, "{body}");
+    assert!(found.iter().all(|call| call["state"] == "failed"), "{body}");
+}
+
+#[test]
+fn what_is_cut_off_is_taken_as_far_as_it_goes() {
+    let node = node("hep_tcp");
+    let whole = pcap(ETHERNET, &every_second(refused_call("cut-off")));
+    let cut = &whole[..whole.len() - 10];
+    for (file, taken) in [
+        (cut.to_vec(), 1),
+        (packed(&whole)[..packed(&whole).len() - 12].to_vec(), 1),
+        // A header and nothing in it.
+        (whole[..24].to_vec(), 0),
+    ] {
+        let (status, answer) = post(&node, "/api/v1/import", &file);
+        if taken == 0 {
+            assert_eq!(
+                (status, &answer["title"]),
+                (400, &"nothing to import".into())
+            );
+            continue;
+        }
+        assert_eq!(status, 200, "{answer}");
+        assert!(answer["messages"].as_u64() >= Some(taken), "{answer}");
+        assert!(answer["fault"].is_string(), "{answer}");
+    }
+    // Packets that the capture shortened are none that anybody sent.
+    let (_, packet) = &every_second(refused_call("short-1"))[0];
+    let mut shortened = captures::pcap_header(ETHERNET);
+    shortened.extend(captures::pcap_record(1_000_000, packet, 60));
+    shortened.extend(captures::pcap_record(2_000_000, packet, packet.len()));
+    let (status, answer) = post(&node, "/api/v1/import", &shortened);
+    assert_eq!((status, &answer["messages"]), (200, &1.into()), "{answer}");
+    assert_eq!(answer["left_out"]["truncated"], 1, "{answer}");
+}
+
+#[test]
+fn a_hostile_file_does_nothing_but_be_refused() {
+    let node = node("hep_tcp");
+    let of = || every_second(refused_call("hostile-1"));
+    let files = [
+        pcap(ETHERNET, &of()),
+        pcapng(1, &of()),
+        packed(&pcap(ETHERNET, &of())),
+    ];
+    // Octets that lie: a length of everything, of nothing, or any other, at each place once.
+    let mut seed = 0x9e37_79b9_u32;
+    for file in &files {
+        for at in (0..file.len()).step_by(5) {
+            let mut hostile = file.clone();
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let [any, ..] = seed.to_be_bytes();
+            hostile[at] = [0, 0xff, any][at % 3];
+            if at % 2 == 0 {
+                hostile.splice(at..at, [0xff; 4]);
+            }
+            let (status, answer) = post(&node, "/api/v1/import", &hostile);
+            assert!(matches!(status, 200 | 400), "{at}: {status} {answer}");
+        }
+    }
+    // A small file that is a large one: what comes out of it is bounded, and it says so.
+    let bomb = packed(&vec![0; 64 << 20]);
+    assert!(bomb.len() < 1 << 20, "{}", bomb.len());
+    let (status, answer) = post(&node, "/api/v1/import", &bomb);
+    assert_eq!(status, 400, "{answer}");
+    // A call that says terrible things about itself is a call like any other.
+    let (status, answer) = post(&node, "/api/v1/import", &files[0]);
+    assert_eq!((status, &answer["messages"]), (200, &2.into()), "{answer}");
+    let status = node.wait_for_status("everything is counted", |status| {
+        status["ledger"]["unaccounted"] == 0 && status["ledger"]["received"].as_u64() > Some(1)
+    });
+    assert_eq!(status["ledger"]["unaccounted"], 0);
 }
 
 #[test]
