@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{NodeArgs, exit};
 use crate::{
     doctor::age,
-    render::{columns, escape_str},
+    render::{columns, escape_str, json_lines},
     status::{AgentListing, AgentStatus},
 };
 
@@ -126,7 +126,7 @@ async fn list(arguments: ListArgs) -> Result<()> {
         .context("the answer is no list of agents")?;
     sort(&mut listing.agents, arguments.sort);
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&listing)?);
+        println!("{}", json_lines(&listing)?);
     } else {
         if state.is_some() || !arguments.query.is_empty() {
             // Who was not asked for is not missing either.
@@ -215,7 +215,7 @@ async fn show(arguments: OneArgs) -> Result<()> {
     let request = arguments.node.get(&path(&arguments.agent)?)?;
     let answer = understood(arguments.node.send(request).await?).await?;
     let value: Value = answer.json().await.context("the answer is no JSON")?;
-    println!("{}", serde_json::to_string_pretty(&value)?);
+    println!("{}", json_lines(&value)?);
     Ok(())
 }
 

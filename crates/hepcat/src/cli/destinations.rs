@@ -8,7 +8,7 @@ use reqwest::Method;
 
 use super::{NodeArgs, exit};
 use crate::{
-    render::columns,
+    render::{columns, json_lines},
     status::{DestinationListing, GroupStatus, SinkStatus},
 };
 
@@ -35,7 +35,7 @@ pub(super) async fn run(arguments: DestinationsArgs) -> ExitCode {
         print!("{}", table(&listing));
         return ExitCode::SUCCESS;
     }
-    match serde_json::to_string_pretty(&listing) {
+    match json_lines(&listing) {
         Ok(text) => {
             println!("{text}");
             ExitCode::SUCCESS

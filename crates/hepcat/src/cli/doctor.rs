@@ -7,7 +7,10 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 
 use super::{NodeArgs, exit};
-use crate::doctor::{Finding, Severity, examine};
+use crate::{
+    doctor::{Finding, Severity, examine},
+    render::json_lines,
+};
 
 /// Explains a running node: listeners, buffers, destinations, ledger.
 #[derive(Debug, Args)]
@@ -31,7 +34,7 @@ pub(super) async fn run(arguments: DoctorArgs) -> ExitCode {
     };
     let findings = examine(&status);
     if arguments.json {
-        match serde_json::to_string_pretty(&findings) {
+        match json_lines(&findings) {
             Ok(text) => println!("{text}"),
             Err(error) => return exit::failed(error),
         }

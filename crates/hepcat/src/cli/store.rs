@@ -11,7 +11,10 @@ use reqwest::Method;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{NodeArgs, api::Refusal, exit};
-use crate::status::{CheckStatus, CompactStatus, RetentionPlan, StoreReport};
+use crate::{
+    render::json_lines,
+    status::{CheckStatus, CompactStatus, RetentionPlan, StoreReport},
+};
 
 /// Looks after the store of a running node, or looks at a data directory that no node has open.
 #[derive(Debug, Args)]
@@ -195,7 +198,7 @@ fn say<T: Serialize>(json: bool, value: &T, text: impl FnOnce() -> String) -> Ex
         print!("{}", text());
         return ExitCode::SUCCESS;
     }
-    match serde_json::to_string_pretty(value) {
+    match json_lines(value) {
         Ok(text) => {
             println!("{text}");
             ExitCode::SUCCESS

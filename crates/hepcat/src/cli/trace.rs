@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::{NodeArgs, exit};
 use crate::{
     http::TraceList,
+    render::json_lines,
     tracer::{Scope, StartRequest, TraceStatus},
 };
 
@@ -173,7 +174,7 @@ fn show(whole: &impl Serialize, traces: &[TraceStatus], json: bool) -> ExitCode 
         println!("{}", table::of(traces, Timestamp::now()));
         return ExitCode::SUCCESS;
     }
-    match serde_json::to_string_pretty(whole) {
+    match json_lines(whole) {
         Ok(text) => {
             println!("{text}");
             ExitCode::SUCCESS

@@ -145,6 +145,31 @@ pub fn to_line(value: &Value, to: &mut impl Write) -> io::Result<()> {
     to.write_all(b"\n")
 }
 
+/// A value as text of several lines, in which nothing acts on a terminal either.
+///
+/// # Errors
+/// Where the value has no form in JSON.
+pub fn to_lines<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String> {
+    let text = serde_json::to_string_pretty(value)?;
+    let mut careful = String::with_capacity(text.len());
+    for character in text.chars() {
+        // Line ends are ours: those of texts are escaped.
+        if character == '\n' || !acts(character) {
+            careful.push(character);
+        } else {
+            careful.push_str(&escapes(character));
+        }
+    }
+    Ok(careful)
+}
+
+/// A character as JSON escapes it.
+fn escapes(character: char) -> String {
+    let mut units = [0; 2];
+    let units = character.encode_utf16(&mut units).iter();
+    units.map(|unit| format!("\\u{unit:04x}")).collect()
+}
+
 fn version_of(frame: &[u8]) -> Option<u8> {
     use hepcat_wire::Sniffed;
     match sniff(frame) {
@@ -409,9 +434,7 @@ impl Formatter for Careful {
         while let Some((at, character)) = rest.char_indices().find(|(_, c)| acts(*c)) {
             let (before, from) = rest.split_at(at);
             writer.write_all(before.as_bytes())?;
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
+            writer.write_all(escapes(character).as_bytes())?;
             rest = from.split_at(character.len_utf8()).1;
         }
         writer.write_all(rest.as_bytes())

@@ -22,7 +22,10 @@ use crate::agents::ClockBounds;
 
 pub use arrival::{arrival_json, arrival_summary};
 pub use explain::{fault as explain_fault, message as explain_message};
-pub use json::{Contents, fault as json_fault, message as json_message, to_line as json_line};
+pub use json::{
+    Contents, fault as json_fault, message as json_message, to_line as json_line,
+    to_lines as json_lines,
+};
 pub use line::{Palette, Summary};
 pub use text::{escape, escape_str};
 

@@ -1,5 +1,7 @@
 //! `hepcat user audit`: the audit log.
 
+use std::io;
+
 use anstream::println;
 use anyhow::Context as _;
 use clap::Args;
@@ -7,7 +9,7 @@ use serde_json::json;
 
 use super::{NotDone, Place};
 use crate::{
-    render::escape_str,
+    render::{escape_str, json_line},
     state::{self, audit::Sought},
 };
 
@@ -41,7 +43,8 @@ pub(super) fn run(place: &Place, arguments: &AuditArgs) -> Result<(), NotDone> {
         .rev()
     {
         if arguments.json {
-            println!("{}", json!(entry));
+            json_line(&json!(entry), &mut io::stdout().lock())
+                .context("the audit log cannot be written")?;
             continue;
         }
         let or_dash = |text: &str| match text {
