@@ -237,6 +237,24 @@ fn a_call_is_one_row_and_one_ladder_also_after_a_kill() {
         ["INVITE", "180 Ringing", "200 OK", "ACK", "BYE", "200 OK"]
     );
     assert_eq!(node.get("/api/v1/calls/nobody").0, 404);
+    let drawn = |option: &str, environment: &str| {
+        let output = std::process::Command::new(HEPCAT)
+            .args(["flow", "--node", &format!("http://{}", node.http_address())])
+            .args([option, "two@calls"])
+            .env_remove("NO_COLOR")
+            .env(environment, "1")
+            .output()
+            .expect("hepcat runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let plain = drawn("--times=both", "NO_COLOR");
+    assert!(!plain.contains('\x1b') && plain.contains("+0."), "{plain}");
+    // One leg: the colours are those of kinds; a request is yellow.
+    let coloured = drawn("--times=absolute", "CLICOLOR_FORCE");
+    assert!(coloured.contains("\x1b[33m──"), "{coloured}");
+    let by_leg = drawn("--colours=call-id", "CLICOLOR_FORCE");
+    assert!(by_leg.contains("\x1b[36ma: Call-ID two@calls"), "{by_leg}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::{
     process::ExitCode,
 };
 
+use anstream::{AutoStream, ColorChoice};
 use clap::{Args, ValueEnum};
 use reqwest::Method;
 use serde_json::Value;
@@ -28,6 +29,9 @@ pub(super) struct FlowArgs {
     /// What stands at the left of each message.
     #[arg(short, long, value_enum, default_value_t)]
     times: Shown,
+    /// What has a colour, on a terminal that wants colours.
+    #[arg(short, long, value_enum, default_value_t)]
+    colours: Coloured,
     /// A column for each address, whatever the port.
     #[arg(short, long)]
     addresses: bool,
@@ -55,6 +59,30 @@ enum Shown {
     Relative,
     /// Since the message before.
     Delta,
+    /// Time of day, and since the message before.
+    Both,
+}
+
+/// What has a colour.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Coloured {
+    /// Each leg where there are several, else each kind of message.
+    #[default]
+    Auto,
+    /// Each leg.
+    CallId,
+    /// Requests, and responses by their class.
+    Kind,
+}
+
+impl Coloured {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::CallId => "call_id",
+            Self::Kind => "kind",
+        }
+    }
 }
 
 impl Shown {
@@ -63,6 +91,7 @@ impl Shown {
             Self::Absolute => "absolute",
             Self::Relative => "relative",
             Self::Delta => "delta",
+            Self::Both => "both",
         }
     }
 }
@@ -100,6 +129,9 @@ fn path(arguments: &FlowArgs, what: &str) -> String {
             let width = arguments.width.or_else(terminal_width).unwrap_or(WIDTH);
             pairs.append_pair("width", &width.to_string());
             pairs.append_pair("times", arguments.times.name());
+            if AutoStream::choice(&io::stdout()) != ColorChoice::Never {
+                pairs.append_pair("colours", arguments.colours.name());
+            }
             pairs.append_pair("ascii", if arguments.ascii { "true" } else { "false" });
             pairs.append_pair("every", if arguments.every { "true" } else { "false" });
             pairs.append_pair("explain", if arguments.brief { "false" } else { "true" });

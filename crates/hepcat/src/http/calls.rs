@@ -26,7 +26,7 @@ use crate::{
     access::Masking,
     call::{
         CallRecord, Kind,
-        ladder::{Art, Ladder, LaneBy, Text, Times},
+        ladder::{Art, Colours, Ladder, LaneBy, Text, Times},
     },
     explain::{Explanation, joined_text},
     render::Contents,
@@ -218,6 +218,30 @@ enum ShownTimes {
     Absolute,
     Relative,
     Delta,
+    Both,
+}
+
+/// What has a colour.
+#[derive(Debug, Default, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum ShownColours {
+    #[default]
+    None,
+    /// Each leg where there are several, else each kind of message.
+    Auto,
+    CallId,
+    Kind,
+}
+
+impl ShownColours {
+    fn of(self, ladder: &Ladder) -> Colours {
+        match self {
+            Self::None => Colours::None,
+            Self::Auto if ladder.legs.len() > 1 => Colours::CallId,
+            Self::CallId => Colours::CallId,
+            Self::Auto | Self::Kind => Colours::Kind,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -236,6 +260,10 @@ pub(super) struct FlowParameters {
     #[serde(default)]
     #[param(inline)]
     times: ShownTimes,
+    /// What has a colour, in sequences of ECMA-48.
+    #[serde(default)]
+    #[param(inline)]
+    colours: ShownColours,
     /// Each transmission of a message, also the second.
     #[serde(default)]
     every: bool,
@@ -271,6 +299,7 @@ pub(super) async fn flow(
             ShownTimes::Absolute => Times::Absolute,
             ShownTimes::Relative => Times::Relative,
             ShownTimes::Delta => Times::Delta,
+            ShownTimes::Both => Times::Both,
         });
     if let Some(width) = parameters.width {
         text = text.with_width(width.clamp(40, 1_000));
@@ -282,6 +311,7 @@ pub(super) async fn flow(
     let answer = of_whole(&shared, name, move |call, page| {
         let mut drawn = search::as_seen(&page.messages, |seen| {
             let ladder = Ladder::new(seen, parameters.lanes.into());
+            let text = text.with_colours(parameters.colours.of(&ladder));
             let mut drawn = ladder.text(&text);
             if parameters.explain {
                 let explained = Explanation::of(&call, seen, &ladder).text(folded);

@@ -520,8 +520,7 @@ impl Drawing<'_> {
     }
 }
 
-/// `a`, `b`, ..., `z`, `a1`, ...
-/// What a leg is called in the diagram: `a` for the first.
+/// What a leg is called in the diagram: `a`, `b`, ..., `z`, `a1`, ...
 pub(crate) fn letter(number: usize) -> String {
     let letter = u8::try_from(number % 26).map_or('?', |number| char::from(b'a' + number));
     match number / 26 {
