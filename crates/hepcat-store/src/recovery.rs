@@ -147,7 +147,7 @@ pub(crate) fn replay(inner: &Arc<Inner>, logs: &[u32]) -> Result<(), OpenError> 
                 return Err(OpenError::Newer {
                     path,
                     found: found.into(),
-                    known: 1,
+                    known: crate::log::VERSION.into(),
                 });
             }
             End::Torn(at) if newest => {

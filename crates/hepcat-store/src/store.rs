@@ -244,6 +244,8 @@ impl Inner {
             return;
         }
         tracing::error!(%path, what, rows = segment.entry.rows, "segment damaged, set aside");
+        // Before it is off the list: what is not listed is deleted at the next start, should this be interrupted.
+        recovery::set_aside(self.options.disk.as_ref(), &self.paths, &segment.path);
         let edit = Edit {
             remove: vec![number],
             why: Why::Damaged,
@@ -257,7 +259,6 @@ impl Inner {
         add(&self.counters.damaged_segments, 1);
         add(&self.counters.damaged_rows, segment.entry.rows);
         self.live.exchange(None, Vec::new(), &[number]);
-        recovery::set_aside(self.options.disk.as_ref(), &self.paths, &segment.path);
     }
 
     fn begin_closing(&self) {

@@ -4,7 +4,7 @@ mod kit;
 
 use std::path::{Path, PathBuf};
 
-use hepcat_store::{Column, Filter};
+use hepcat_store::{Column, Filter, OpenError, Store};
 use kit::{LIMIT, Sample, append, assert_all, copy_tree, fitting, open, options};
 
 fn committed() -> PathBuf {
@@ -30,6 +30,22 @@ fn a_store_of_format_1_is_read_searched_and_merged() {
     store.compact();
     assert!(store.check().damaged.is_empty());
     assert_all(&store, &samples());
+}
+
+#[test]
+fn a_log_file_of_a_later_version_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    copy_tree(&committed(), directory.path());
+    let log = directory.path().join("log/0000000002.log");
+    let mut octets = std::fs::read(&log).expect("readable");
+    octets[8..10].copy_from_slice(&3_u16.to_le_bytes());
+    std::fs::write(&log, &octets).expect("written");
+    let refused = Store::open(directory.path(), options()).expect_err("from the future");
+    let OpenError::Newer { path, found, known } = &refused else {
+        panic!("{refused}");
+    };
+    assert_eq!((path, *found, *known), (&log, 3, 2));
+    assert_eq!(std::fs::read(&log).expect("still there"), octets);
 }
 
 /// How the files were made, once, by the program that first wrote format 1.

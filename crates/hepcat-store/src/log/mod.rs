@@ -10,7 +10,8 @@ pub(crate) use frame::seal;
 pub(crate) use replay::{End, replay, verify};
 
 const MAGIC: &[u8; 8] = b"HEPCATLG";
-const VERSION: u16 = 2;
+/// The version that is written.
+pub(crate) const VERSION: u16 = 2;
 /// The version whose frames hold their rows under zstd, and whose files end with their last frame.
 const COMPRESSED: u16 = 1;
 /// Octets in front of the first frame.
