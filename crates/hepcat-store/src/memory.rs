@@ -3,8 +3,8 @@
 //! One budget covers everything that grows with rows. Near its end the order is: from a half on it is said to be
 //! short, so that whoever keeps rows elsewhere for convenience (a live tail) lets go; searches are refused from three
 //! quarters on, compaction waits from seven eighths on, and only when all of it is used does ingest wait, and then
-//! drop. So that none of them can starve ingest, searches together never have more than a quarter, compaction not
-//! more than three eighths.
+//! drop. So that none of them can starve ingest, searches together never have more than a quarter, nor has compaction,
+//! but for small budgets: see [`for_compaction`].
 
 use std::sync::Arc;
 
@@ -73,6 +73,12 @@ impl MemoryStats {
     pub fn is_short(&self) -> bool {
         self.total() - self.beside > self.budget.saturating_sub(self.beside) / 2
     }
+}
+
+/// What compaction may have: a quarter, and where that is less than two merged segments take which become one, up to
+/// three eighths.
+pub(crate) fn for_compaction(budget: u64) -> u64 {
+    (budget / 4).max((budget / 8 * 3).min(32 << 20))
 }
 
 #[derive(Debug)]
@@ -158,7 +164,9 @@ impl Memory {
         let eighth = self.budget / 8;
         match used_for {
             Use::Search => total <= eighth * 6 && mine.saturating_add(octets) <= eighth * 2,
-            Use::Compaction => total <= eighth * 7 && mine.saturating_add(octets) <= eighth * 3,
+            Use::Compaction => {
+                total <= eighth * 7 && mine.saturating_add(octets) <= for_compaction(self.budget)
+            }
             // A single batch above what is left of a tiny budget still gets in when there is nothing else.
             Use::Ingest | Use::Flush | Use::Footers | Use::Beside => {
                 total <= self.budget || total == octets
@@ -287,6 +295,12 @@ mod tests {
                 ..MemoryStats::default()
             }
         );
+    }
+
+    #[test]
+    fn compaction_has_a_quarter_or_what_a_merge_takes() {
+        let mebibytes = |budget: u64| for_compaction(budget << 20) >> 20;
+        assert_eq!([64, 100, 128, 256].map(mebibytes), [24, 32, 32, 64]);
     }
 
     #[test]

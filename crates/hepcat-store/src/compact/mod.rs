@@ -18,20 +18,16 @@ use order::{Calls, Order, Run};
 use crate::{
     counters::add,
     manifest::{Edit, SegmentEntry, Why},
-    memory::Use,
-    segment::{
-        FRESH_PAGE_ROWS, Keys, Segment, SegmentError, SegmentWriter, read_rows, written_octets,
-    },
+    memory::{Use, for_compaction},
+    segment::{Keys, Segment, SegmentError, SegmentWriter, read_rows, written_octets},
     store::Inner,
 };
 
 /// Octets that a row has in memory, about, where it is decoded.
 const ROW: u64 = 1_300;
-/// Octets that the pages of a fresh segment take which is read: those of payloads and envelopes,
-const FRESH_PAGES: u64 = 256 << 10;
-/// for each row of a page those of other texts, and for each row the dictionaries.
-const FRESH_TEXTS: u64 = 160;
-const FRESH_DICTIONARIES: u64 = 24;
+/// Octets that a fresh segment takes which is read, beside rows that are decoded: a page of each column, what
+/// decompresses it, dictionaries (measured, 40 of them side by side).
+const FRESH_PAGES: u64 = 7 << 17;
 /// Octets that the pages of a merged segment take which is read. They are larger.
 const MERGED_PAGES: u64 = 6 << 20;
 /// Rows that are written at a time.
@@ -55,28 +51,32 @@ pub struct CompactReport {
     pub postponed: u64,
 }
 
-/// What a merge may have under this budget, of which compaction has three eighths: half of that is for the order of rows
-/// and what is written, the rest for reading. A call that two segments share costs its texts twice: with half as many
-/// rows in each, at 10,000 messages a second, a message has four octets more.
+/// What a merge may have under this budget, of which compaction has its share: at most five eighths of that are for the
+/// order of rows and what is written, the rest for reading. A call that two segments share costs its texts twice: with
+/// half as many rows in each, at 10,000 messages a second, a message has four octets more.
 pub(crate) fn limits(budget: u64, wanted: u64) -> Limits {
-    let half = budget / 16 * 3;
+    let mine = for_compaction(budget);
     let taken = |rows: u64| rows * order::OCTETS_PER_ROW / 2 + written_octets(rows);
     // What is written grows up to the rows of a row group only.
     let (mut rows, mut more) = (10_000, wanted);
     while more > rows + 1_000 {
         let middle = rows.midpoint(more);
-        if taken(middle) > half {
+        if taken(middle) > mine / 8 * 5 {
             more = middle;
         } else {
             rows = middle;
         }
     }
-    let rows = if taken(wanted) <= half { wanted } else { rows };
-    let reading = (half * 2).saturating_sub(taken(rows));
+    let rows = if taken(wanted) <= mine / 8 * 5 {
+        wanted
+    } else {
+        rows
+    };
+    let reading = mine.saturating_sub(taken(rows));
     Limits {
         rows,
-        decoded: reading / 3,
-        pages: reading / 3 * 2,
+        decoded: reading / 6,
+        pages: reading / 6 * 5,
     }
 }
 
@@ -195,8 +195,7 @@ fn merge_segments(
 pub(super) fn pages(segment: &Segment) -> u64 {
     let rows = segment.entry.rows;
     let most = if segment.entry.level == 0 {
-        let of_page = rows.min(FRESH_PAGE_ROWS as u64);
-        FRESH_PAGES + of_page * FRESH_TEXTS + rows * FRESH_DICTIONARIES
+        FRESH_PAGES
     } else {
         MERGED_PAGES
     };

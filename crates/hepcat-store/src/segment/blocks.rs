@@ -1,6 +1,6 @@
 //! Checksums of a segment's blocks: Parquet has none that writers write, and a flipped bit must not become text.
 
-use std::{io, sync::Arc};
+use std::{cell::RefCell, io, sync::Arc};
 
 use bytes::Bytes;
 use parquet::{
@@ -12,6 +12,13 @@ use crate::disk::{DiskFile, read_exact};
 
 /// Octets of a block.
 pub(super) const BLOCK: usize = 16 << 10;
+
+/// Octets that are read into a buffer which is used again, at most: pages of a few columns are larger.
+const MOST_SCRATCH: usize = 16 * BLOCK;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// CRC-32 of each whole block of what has passed.
 #[derive(Debug, Default)]
@@ -90,20 +97,35 @@ impl CheckedFile {
         };
         let whole =
             usize::try_from(to - from).map_err(|error| ParquetError::External(error.into()))?;
-        let mut octets = vec![0; whole];
-        read_exact(self.file.as_ref(), &mut octets, from)
+        let skip = usize::try_from(start - from).unwrap_or_default();
+        let wanted = skip..skip + length;
+        if whole > MOST_SCRATCH || length > whole - whole / 8 {
+            let mut octets = vec![0; whole];
+            self.fill(&mut octets, from)?;
+            return Ok(Bytes::from(octets).slice(wanted));
+        }
+        // What is read for the checksums alone must not be held with what was asked for.
+        SCRATCH.with_borrow_mut(|octets| {
+            octets.resize(whole, 0);
+            self.fill(octets, from)?;
+            Ok(Bytes::copy_from_slice(
+                octets.get(wanted).unwrap_or_default(),
+            ))
+        })
+    }
+
+    /// Reads what begins at `from`, and checks the blocks that have sums.
+    fn fill(&self, octets: &mut [u8], from: u64) -> Result<()> {
+        read_exact(self.file.as_ref(), octets, from)
             .map_err(|error| ParquetError::External(Box::new(error)))?;
-        if from < covered {
-            let first = usize::try_from(from / block).unwrap_or(usize::MAX);
-            let sums = self.sums.get(first..).unwrap_or_default();
-            for (index, (chunk, sum)) in octets.chunks_exact(BLOCK).zip(sums).enumerate() {
-                if crc32fast::hash(chunk) != *sum {
-                    return Err(ParquetError::External(Box::new(BadBlock(first + index))));
-                }
+        let first = usize::try_from(from / BLOCK as u64).unwrap_or(usize::MAX);
+        let sums = self.sums.get(first..).unwrap_or_default();
+        for (index, (chunk, sum)) in octets.chunks_exact(BLOCK).zip(sums).enumerate() {
+            if crc32fast::hash(chunk) != *sum {
+                return Err(ParquetError::External(Box::new(BadBlock(first + index))));
             }
         }
-        let skip = usize::try_from(start - from).unwrap_or_default();
-        Ok(Bytes::from(octets).slice(skip..skip + length))
+        Ok(())
     }
 }
 

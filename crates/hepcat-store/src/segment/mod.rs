@@ -22,7 +22,7 @@ pub(crate) use open::{Opened, footer_of, guarded, read_rows};
 use parking_lot::Mutex;
 pub(crate) use same::shortened as held;
 pub(crate) use whole::Whole;
-pub(crate) use write::{FILTERED, FRESH_PAGE_ROWS, Interval, SegmentWriter, written_octets};
+pub(crate) use write::{FILTERED, Interval, SegmentWriter, written_octets};
 
 use crate::{disk::Disk, manifest::SegmentEntry};
 

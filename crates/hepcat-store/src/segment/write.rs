@@ -44,10 +44,10 @@ use crate::{
 /// Octets that are gathered for one write.
 const GATHER: usize = 256 << 10;
 
-/// Octets that a segment which is being written holds in memory, about: the pages of a row group, its dictionaries
-/// and filters.
+/// Octets that a segment which is being written holds in memory, about: the pages of a row group, what compresses them,
+/// dictionaries and filters (measured).
 pub(crate) fn written_octets(rows: u64) -> u64 {
-    (4 << 20) + rows.min(ROW_GROUP as u64) * 100
+    (6 << 20) + rows.min(ROW_GROUP as u64) * 180
 }
 
 /// Level of zstd in merged segments.
@@ -55,9 +55,9 @@ const LEVEL: i32 = 1;
 /// And of `payload` and `envelope` in fresh ones, which will be read once or twice before they are merged.
 const FRESH_LEVEL: i32 = -5;
 /// Octets of a page of these in a fresh segment, before compression: what stays in the caches near the processor.
-const FRESH_PAGE_OCTETS: usize = 128 << 10;
+const FRESH_PAGE_OCTETS: usize = 64 << 10;
 /// Rows of a page in a fresh segment, at most: many of them are read side by side when they are merged.
-pub(crate) const FRESH_PAGE_ROWS: usize = 2_048;
+const FRESH_PAGE_ROWS: usize = 1_024;
 
 /// Columns that have a Bloom filter in merged segments.
 pub(crate) const FILTERED: &[Column] = &[
