@@ -257,6 +257,9 @@ fn media_addresses(
     assert_eq!(calls.len(), if joined { 1 } else { 2 });
     let links: Vec<_> = calls.iter().flat_map(rules_of).collect();
     assert_eq!(links.first().copied(), expected);
+    // What is only suggested is said of both.
+    let said = calls.iter().filter(|call| !call.links.is_empty()).count();
+    assert_eq!(said, if expected.is_some() { calls.len() } else { 0 });
 }
 
 #[test]

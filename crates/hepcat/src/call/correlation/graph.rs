@@ -508,15 +508,22 @@ impl Graph {
             .collect()
     }
 
-    /// The pairs of legs of `component`, each with the leg that it is kept at.
+    /// The pairs of legs of `component`, each with the leg that it is kept at; also those that are kept at legs of
+    /// other components. What joins two legs of it may come twice.
     pub(in crate::call) fn pairs_of(
         &self,
         component: usize,
     ) -> impl Iterator<Item = (usize, &Pair)> {
-        self.legs_of(component)
-            .iter()
-            .filter_map(|leg| Some((*leg, self.legs.get(*leg)?)))
-            .flat_map(|(leg, node)| node.pairs.iter().map(move |pair| (leg, pair)))
+        let node_of = |leg: usize| Some((leg, self.legs.get(leg)?));
+        let own = self.legs_of(component).iter().copied();
+        own.filter_map(node_of).flat_map(move |(leg, node)| {
+            let here = node.pairs.iter().map(move |pair| (leg, pair));
+            let elsewhere = node.paired_by.iter().copied().filter_map(node_of);
+            here.chain(elsewhere.flat_map(move |(by, node)| {
+                let pairs = node.pairs.iter().filter(move |pair| pair.other == leg);
+                pairs.map(move |pair| (by, pair))
+            }))
+        })
     }
 
     /// How many groups there are.

@@ -100,6 +100,10 @@ impl Tracker {
             status,
         };
         let outcome = self.state.graph.pair(leg, pair);
+        if outcome == Mentioned::Changed {
+            // What is only suggested is said of both.
+            self.touch(other);
+        }
         self.follow(leg, outcome);
     }
 
