@@ -191,6 +191,28 @@ fn what_comes_before_its_cause_is_put_after_it_and_marked() {
     assert_eq!(ladder.arrows[0].label.as_ref(), "INVITE");
 }
 
+/// Each hop says 100 for itself: that of the proxy is no answer to that of the callee, which comes later.
+#[test]
+fn trying_of_one_hop_does_not_wait_for_that_of_the_next() {
+    let mut scene = Scene::new();
+    let leg = Leg::new("1", "alice", "bob");
+    let proxy = "10.0.0.5:5060";
+    let (here, there) = (["z9hG4bK1"], ["z9hG4bK2", "z9hG4bK1"]);
+    let invite = |vias: &[&str]| Sip::request("INVITE", &leg, 1).vias(vias);
+    let trying = |vias: &[&str]| Sip::response(100, "Trying", &leg, 1, "INVITE").vias(vias);
+    scene.add("edge", 0, CALLER, proxy, &invite(&here));
+    scene.add("edge", 4, proxy, CALLER, &trying(&here));
+    scene.add("edge", 9, proxy, CALLEE, &invite(&there));
+    scene.add("edge", 21, CALLEE, proxy, &trying(&there));
+    let ladder = ladder(&scene);
+    assert!(
+        ladder.arrows.iter().all(|arrow| !arrow.adjusted),
+        "{ladder:#?}"
+    );
+    let told: Vec<_> = ladder.arrows.iter().map(|arrow| &*arrow.label).collect();
+    assert_eq!(told, ["INVITE", "100 Trying", "INVITE", "100 Trying"]);
+}
+
 #[test]
 fn every_observation_stays() {
     let ladder = ladder(&three_hops(0));

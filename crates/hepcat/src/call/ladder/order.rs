@@ -136,7 +136,8 @@ impl Index {
             &mut self.finals
         };
         known.entry((top, fact.method)).or_default().push(number);
-        if let Some(next) = fact.branches.get(1) {
+        // 100 is of one hop: nobody passes it on (RFC 3261 §16.7).
+        if let Some(next) = fact.branches.get(1).filter(|_| fact.status > 100) {
             let key = (*next, fact.method, fact.status, fact.to_tag);
             self.downstream.entry(key).or_default().push(number);
         }
