@@ -6,11 +6,11 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** `http` goes to its table, `more` behind everything. */
-const CONFIG = (directory, { http = '', more = '' }) => `
+/** `http` goes to its table, `more` behind everything; without `store` it keeps nothing. */
+const CONFIG = (directory, { http = '', more = '', store = '[store]' }) => `
 [node]
 data_dir = ${JSON.stringify(directory)}
-[store]
+${store}
 [http]
 listen = "127.0.0.1:0"
 ${http}
@@ -110,11 +110,11 @@ export class Node {
   }
 
   /**
-   * Sends SIP as HEP version 3 over TCP, one microsecond after the other. A payload may stand in an object with `back`
+   * Sends SIP as HEP version 3 to a listener for TCP, one microsecond after the other. A payload may stand in an object with `back`
    * where it goes the other way.
    */
-  async send(payloads) {
-    const [host, port] = (await this.listener('tcp')).split(':')
+  async send(payloads, listener = 'tcp') {
+    const [host, port] = (await this.listener(listener)).split(':')
     const socket = connect(Number(port), host)
     const begun = Date.now() * 1000
     const frames = payloads.map((one, index) => {

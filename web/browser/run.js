@@ -15,6 +15,7 @@ import { destinations } from './destinations.js'
 import { door } from './door.js'
 import { Node, PATIENCE, until } from './node.js'
 import { behindProxy } from './proxy.js'
+import { states } from './states.js'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const {
@@ -59,6 +60,16 @@ const equal = (found, wanted, what) => {
 }
 const rows = (page) => page.locator('[role=row][data-row]')
 const open = (page, query) => page.goto(`${node.page}?q=${encodeURIComponent(query)}`)
+
+/** The list, in a browser that has kept nothing. */
+async function anew(page, search = '') {
+  await page.goto(node.page)
+  // What is kept is written when the page has begun.
+  await rows(page).first().waitFor()
+  await page.evaluate(() => localStorage.clear())
+  await page.goto(`${node.page}${search || '?last=24h'}`)
+  await rows(page).first().waitFor()
+}
 
 const invite = (id, user = 'fresh') =>
   `INVITE sip:live@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK${id}\r\nFrom: <sip:${user}@a>;tag=1\r\n` +
@@ -135,6 +146,143 @@ try {
     await page.getByRole('alert').getByText('metod').waitFor()
   })
 
+  await check('the bar completes, remembers, and keeps what is saved', async (page) => {
+    await anew(page)
+    const bar = page.getByRole('combobox', { name: 'Query' })
+    await page.keyboard.press('/')
+    await page.keyboard.type('stat')
+    const offers = page.getByRole('option')
+    await offers.filter({ hasText: 'how far it got' }).waitFor()
+    await page.keyboard.press('Tab')
+    equal(await bar.inputValue(), 'state:', 'what is completed')
+    await page.keyboard.type('fa')
+    await page.keyboard.press('ArrowDown')
+    await page.keyboard.press('Enter')
+    equal(await bar.inputValue(), 'state:failed', 'what is completed')
+    await page.keyboard.press('Enter')
+    await page.waitForURL(/q=state%3Afailed/)
+    await page.locator('.name').focus()
+    await page.keyboard.press('b')
+    await page.getByRole('button', { name: 'Save the query', pressed: true }).waitFor()
+    await open(page, 'user:+33*')
+    await rows(page).first().waitFor()
+    await page.keyboard.press('/')
+    await page.keyboard.press('Enter')
+    await open(page, '')
+    await rows(page).first().waitFor()
+    await bar.click()
+    await offers.filter({ hasText: 'user:+33*' }).getByText('Recent').waitFor()
+    await offers.filter({ hasText: 'state:failed' }).getByText('Saved').waitFor()
+    await offers.filter({ hasText: 'state:failed' }).click()
+    await page.waitForURL(/q=state%3Afailed/)
+    await page.evaluate(() => localStorage.clear())
+  })
+
+  await check('columns are chosen, resized and ordered, and all of it is remembered', async (page) => {
+    await anew(page)
+    await page.getByRole('button', { name: 'Columns' }).click()
+    await page.getByRole('checkbox', { name: 'Ring' }).check()
+    await page.getByRole('checkbox', { name: 'Codec' }).uncheck()
+    await page.getByRole('button', { name: 'Close' }).click()
+    const heading = (name) => page.getByRole('columnheader', { name, exact: true })
+    const width = async () => Math.round((await heading('To').boundingBox()).width)
+    const before = await width()
+    const { x, y, height } = await heading('To').locator('.edge').boundingBox()
+    await page.mouse.move(x + 3, y + height / 2)
+    await page.mouse.down()
+    await page.mouse.move(x + 63, y + height / 2, { steps: 4 })
+    await page.mouse.up()
+    equal(Math.abs((await width()) - before - 60) < 4, true, 'how much wider it is')
+    await heading('Setup').getByRole('button').click()
+    await page.waitForURL(/sort=setup/)
+    await heading('Setup').getByRole('button').click()
+    await page.waitForURL(/sort=-setup/)
+    const wide = await width()
+    const later = watch(await context.newPage())
+    await later.goto(node.page)
+    await rows(later).first().waitFor()
+    equal(later.url().endsWith('?sort=-setup'), true, later.url())
+    equal(await later.getByRole('columnheader', { name: 'Ring' }).count(), 1, 'what was chosen')
+    equal(await later.getByRole('columnheader', { name: 'Codec' }).count(), 0, 'what was not')
+    const seen = await later.getByRole('columnheader', { name: 'To', exact: true }).boundingBox()
+    equal(Math.round(seen.width), wide, 'how wide it is')
+    await later.close()
+    await page.evaluate(() => localStorage.clear())
+  })
+
+  await check('what fails is not asked for in a storm, and what does not answer is said', async (page) => {
+    await page.goto(node.page)
+    await rows(page).first().waitFor()
+    let asked = 0
+    const fail = (status, type) => (route) => {
+      asked += 1
+      return route.fulfill({
+        status,
+        contentType: 'application/problem+json',
+        body: JSON.stringify({ type, title: 'no', status, detail: 'out of order' }),
+      })
+    }
+    const frames = () =>
+      page.evaluate(
+        () =>
+          new Promise((resolve) => {
+            let left = 40
+            const next = () => ((left -= 1) > 0 ? requestAnimationFrame(next) : resolve())
+            next()
+          }),
+      )
+    await page.route(/api\/v1\/calls\?.*cursor=/, fail(503, '/problems/search'))
+    await page.keyboard.press('G')
+    await until('the next page', () => asked, Boolean)
+    await frames()
+    equal(asked <= 2, true, `asked ${String(asked)} times`)
+    await page.unroute(/api\/v1\/calls\?.*cursor=/)
+
+    asked = 0
+    await open(page, 'metod:INVITE')
+    await page.getByRole('alert').getByText('metod').waitFor()
+    await page.route(/api\/v1\/calls\?/, fail(400, '/problems/query'))
+    await frames()
+    equal(asked, 0, 'how often it is asked again for what is not understood')
+    await page.unroute(/api\/v1\/calls\?/)
+
+    for (const [status, type, said] of [
+      [503, '/problems/search', 'The store does not answer'],
+      [403, '/problems/forbidden', 'Not allowed'],
+    ]) {
+      await page.route(/api\/v1\/calls\?/, fail(status, type))
+      await page.goto(node.page)
+      await page.getByRole('alert').getByText(said).waitFor()
+      await page.getByText('out of order').waitFor()
+      await page.unroute(/api\/v1\/calls\?/)
+    }
+    await page.route(/api\/v1\/calls\?/, (route) => route.abort())
+    await page.goto(node.page)
+    await page.getByRole('alert').getByText('The node does not answer').waitFor()
+    await page.unroute(/api\/v1\/calls\?/)
+    await rows(page).first().waitFor()
+    await page.goto(`${node.page}?call=nothing`)
+    await page.getByRole('alert').getByText('No such call').waitFor()
+    await page.getByRole('button', { name: 'Back to the calls' }).click()
+    await rows(page).first().waitFor()
+  })
+
+  await check('where nothing fits it says why, and what to do', async (page) => {
+    await open(page, 'user:nobody')
+    await page.getByText('No call fits').waitFor()
+    await page.getByRole('button', { name: 'Clear the query' }).last().click()
+    await rows(page).first().waitFor()
+    await page.goto(`${node.page}?last=2020-01-01T00:00:00.000Z..2020-01-02T00:00:00.000Z`)
+    await page.getByText('Nothing in this time').waitFor()
+    await page.getByText(/What is kept was received between/).waitFor()
+    await page
+      .getByRole('combobox', { name: 'How far back' })
+      .getByText('2020-01-01')
+      .waitFor({ state: 'attached' })
+    await page.getByRole('button', { name: 'Look at all times' }).click()
+    await rows(page).first().waitFor()
+  })
+
   await check('a brush over the bars chooses a time', async (page) => {
     await page.goto(`${node.page}?last=1h`)
     await page.locator('.strip rect.answered').first().waitFor()
@@ -163,8 +311,16 @@ try {
     )
     await page.keyboard.press('s')
     await page.waitForFunction(() => !document.querySelector('.heads .lane')?.textContent?.includes(':'))
+    const both = page.locator('g.arrow', { has: page.locator('text.session') }).filter({
+      has: page.locator('text.delay'),
+    })
+    await both.first().waitFor()
+    equal(/^\s*\+/.test(await both.first().locator('text.delay').textContent()), true, 'the delay')
+    equal(await both.first().locator('.tick').count(), 2, 'ticks')
     await page.keyboard.press('s')
     await page.keyboard.press('s')
+    await page.keyboard.press('s')
+    await page.waitForFunction(() => document.querySelector('.heads .lane')?.textContent?.includes(':'))
     const elsewhere = watch(await context.newPage())
     await elsewhere.goto(page.url())
     await elsewhere.locator('g.arrow[aria-selected=true]').waitFor()
@@ -176,9 +332,7 @@ try {
   })
 
   await check('every other key does what it is said to do', async (page) => {
-    await page.goto(`${node.page}?last=1h`)
-    await page.evaluate(() => localStorage.clear())
-    await rows(page).first().waitFor()
+    await anew(page, '?last=1h')
     const seen = (selector, shown) =>
       page.waitForFunction(
         ([selector, shown]) => (document.querySelector(selector) !== null) === shown,
@@ -215,6 +369,25 @@ try {
     await page.getByRole('button', { name: 'UTC', exact: true }).waitFor()
     await page.keyboard.press('z')
     await page.getByRole('button', { name: 'local time', exact: true }).waitFor()
+    const waits = () =>
+      page.waitForFunction(() => !document.querySelector('.foot')?.textContent?.includes('…'))
+    await page.keyboard.press('a')
+    await page.waitForURL(/all=1/)
+    await page.keyboard.press('a')
+    await page.waitForURL((url) => !url.search.includes('all=1'))
+    await waits()
+    await page.keyboard.press('>')
+    await page.waitForURL(/sort=from/)
+    await page.keyboard.press('i')
+    await page.waitForURL(/sort=-from/)
+    await page.locator('[role=columnheader][aria-sort=descending]', { hasText: 'From' }).waitFor()
+    await page.keyboard.press('<')
+    await page.waitForURL((url) => !url.search.includes('sort='))
+    await page.keyboard.press('v')
+    await page.getByRole('checkbox', { name: 'State' }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByRole('checkbox', { name: 'State' }).waitFor({ state: 'detached' })
+    await page.locator('.name').focus()
     await page.keyboard.press('f')
     equal(
       await page.evaluate(() => document.activeElement.getAttribute('role')),
@@ -282,9 +455,27 @@ try {
     await page.waitForFunction((before) => !location.search.includes(`message=${before}`), second)
     await page.getByText('User-Agent').first().waitFor()
     await page.keyboard.press('r')
-    await page.locator('pre', { hasText: 'INVITE sip:' }).waitFor()
+    await page.locator('ol.raw li', { hasText: 'INVITE sip:' }).waitFor()
     await page.keyboard.press('r')
-    await page.locator('pre', { hasText: 'INVITE sip:' }).waitFor({ state: 'detached' })
+    await page.locator('ol.octets li', { hasText: '00000000  49 4e 56 49 54 45' }).waitFor()
+    await page.keyboard.press('r')
+    await page.locator('ol.octets').waitFor({ state: 'detached' })
+    await page.keyboard.press('v')
+    await page.getByRole('tab', { name: 'SDP', selected: true }).waitFor()
+    await page.getByText('audio to port').waitFor()
+    await page.keyboard.press('v')
+    await page.getByText('family of the addresses: IPv4').waitFor()
+    await page.keyboard.press('n')
+    await page.keyboard.type('_port')
+    await page.getByText('2 lines').waitFor()
+    equal(await page.locator('.scroll tr.found').count(), 2, 'chunks that are found')
+    await page.keyboard.press('Enter')
+    await page.locator('.scroll tr.found.now', { hasText: 'src_port' }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('v')
+    await page.keyboard.press('v')
+    await page.getByRole('tab', { name: 'SIP', selected: true }).waitFor()
     await context.grantPermissions(['clipboard-read', 'clipboard-write'])
     await page.keyboard.press('y')
     await page.waitForFunction(async () => (await navigator.clipboard.readText()).startsWith('INVITE sip:'))
@@ -379,8 +570,35 @@ try {
     )
     await page.goBack()
     await tile.waitFor()
-    await tile.click()
+    await tile.getByRole('button').first().click()
     await rows(page).first().waitFor()
+    await page.goBack()
+    const leads = async (name, wanted) => {
+      await page.locator('.tiles').getByRole('button', { name }).click()
+      await page.waitForURL(wanted)
+      await page.goBack()
+      await tile.waitFor()
+    }
+    await leads(/^\d+ failed/, /q=state%3Afailed/)
+    await leads(/^\d+ being set up/, /q=state%3A%28setup/)
+    await leads(/^p90/, /q=setup%3E\d+ms/)
+    await leads(/^\d+ refused/, /view=registrations.*state=failed/)
+    await leads(/Storage left/, /last=ever/)
+    const left = page.locator('.tile').filter({ hasText: 'Storage left' })
+    for (const [days, says] of [
+      [null, 'too early to tell'],
+      [41.6, '41.6 days'],
+    ]) {
+      await page.route('**/api/v1/status', async (route) => {
+        const answer = await route.fetch()
+        const status = await answer.json()
+        status.store.days_left = days
+        await route.fulfill({ response: answer, json: status })
+      })
+      await page.reload()
+      await left.getByText(says).waitFor()
+      await page.unroute('**/api/v1/status')
+    }
   })
 
   await check('registrations are found', async (page) => {
@@ -459,6 +677,13 @@ try {
     await agent.getByRole('button', { name: 'Forget' }).click()
     await agent.getByRole('button', { name: 'Forget' }).waitFor({ state: 'detached' })
     await page.getByText('This node relays to nobody.').waitFor()
+    await page.waitForFunction(
+      () => document.querySelector('.agents tbody svg path').getAttribute('d') !== '',
+    )
+    const frame = page.locator('section', { hasText: 'Frames that did not decode' })
+    await frame.getByText('chunk length 4 is below the 6-octet header').first().waitFor()
+    await frame.getByRole('button', { name: 'Octets' }).first().click()
+    await frame.locator('li.found', { hasText: '|HEP3' }).waitFor()
     await page.getByRole('button', { name: 'Send a test call' }).click()
     await page.waitForURL(/q=call_id/)
     // The list that was there before goes, and the one call comes.
@@ -487,9 +712,8 @@ try {
     )
   })
 
-  await check('hosts have names, and columns of one name are one', async (page) => {
-    await page.goto(node.page)
-    await page.evaluate(() => localStorage.clear())
+  await check('hosts have names, and columns of one host are one', async (page) => {
+    await anew(page)
     await openFirst(page, 'legs:3')
     const lanes = page.locator('.heads .lane')
     const before = await lanes.count()
@@ -502,12 +726,22 @@ try {
         at,
       )
     }
+    // Whoever names a host sees names; the next turn puts columns of one name together.
+    await page.waitForURL(/look=alias/)
+    equal(await lanes.count(), before, 'columns of one name each')
     await page.keyboard.press('s')
-    await page.keyboard.press('s')
+    await page.waitForURL(/look=merged/)
     await page.waitForFunction(
       (wanted) => document.querySelectorAll('.heads .lane').length === wanted,
       before - 1,
     )
+    const elsewhere = watch(await context.newPage())
+    await elsewhere.goto(page.url())
+    await elsewhere.locator('.heads .lane', { hasText: 'carrier' }).waitFor()
+    await elsewhere.close()
+    await page.keyboard.press('s')
+    await page.waitForFunction(() => document.querySelector('.heads .lane')?.textContent?.includes(':'))
+    equal(new URL(page.url()).searchParams.get('look'), null, 'what is usual in the address')
     await page.evaluate(() => localStorage.clear())
   })
 
@@ -523,9 +757,40 @@ try {
     const { x, y, height } = await map.boundingBox()
     await page.mouse.click(x + 20, y + height - 4)
     await page.locator('#arrow-199').waitFor()
+    for (const colorScheme of pictures ? ['light', 'dark'] : []) {
+      await page.emulateMedia({ colorScheme })
+      await page.screenshot({ path: join(pictures, `long-ladder-${colorScheme}.png`) })
+    }
     await page.keyboard.press('g')
     await page.keyboard.press('j')
     await page.locator('#arrow-1').waitFor()
+  })
+
+  await check('one time zone is bound everywhere', async (page) => {
+    await page.close()
+    const tokyo = await browser.newContext({
+      viewport: { width: 1440, height: 900 },
+      timezoneId: 'Asia/Tokyo',
+    })
+    const far = watch(await tokyo.newPage())
+    await open(far, 'flag:poor_quality codec:G729')
+    await rows(far).first().dblclick()
+    await far.getByText('User-Agent').first().waitFor()
+    const hours = async () => {
+      const places = ['g.arrow text.time', '.about span:nth-child(2)', 'header .second span']
+      const shown = await Promise.all(places.map((place) => far.locator(place).first().textContent()))
+      return shown.map((time) => Number(/(\d\d):\d\d:\d\d/.exec(time)[1]))
+    }
+    const here = await hours()
+    await far.keyboard.press('z')
+    await far.getByRole('button', { name: 'UTC', exact: true }).waitFor()
+    const there = await hours()
+    equal(
+      here.every((hour, at) => hour === (there[at] + 9) % 24),
+      true,
+      `${here.join(' ')} and ${there.join(' ')}`,
+    )
+    await tokyo.close()
   })
 
   await check('hostile text is text', async (page) => {
@@ -558,6 +823,7 @@ try {
     const found = await faults(page, what)
     if (found.length > 0) throw new Error(found.join('\n'))
   }
+  await states({ program, browser, check, equal, look, pictures, invite })
   await destinations({ program, browser, check, equal, look, pictures })
   await behindProxy({ program, browser, check, equal, invite })
   await door({ program, node, browser, check, equal, look, pictures })
@@ -588,6 +854,25 @@ async function takePictures() {
     await page.locator('.explain').waitFor()
     await page.locator('section li').first().waitFor()
     await take('explained')
+    await page.keyboard.press('r')
+    await page.keyboard.press('r')
+    await page.locator('ol.octets').waitFor()
+    await take('octets')
+    await page.getByRole('tab', { name: 'HEP' }).click()
+    await page.getByText('family of the addresses: IPv4').waitFor()
+    await take('chunks')
+    await page.keyboard.press('o')
+    await page.locator('.export .items').waitFor()
+    await take('export')
+    await open(page, 'state:failed metod:INVITE')
+    await page.getByRole('alert').waitFor()
+    await take('fault')
+    await open(page, 'user:nobody')
+    await page.getByText('No call fits').waitFor()
+    await take('none-match')
+    await page.goto(`${node.page}?last=2020-01-01T00:00:00.000Z..2020-01-02T00:00:00.000Z`)
+    await page.getByText(/What is kept was received/).waitFor()
+    await take('none-in-range')
     await openFirst(page, 'flag:poor_quality codec:G729')
     await page.keyboard.press('q')
     await page.locator('.quality .u-over').first().waitFor()

@@ -1,5 +1,6 @@
 // Asking the node. Addresses are relative to the page: it may be served below any path.
 
+import { text } from './text'
 import type {
   Agent,
   AuditEntry,
@@ -29,6 +30,16 @@ export class Problem extends Error {
   }
 }
 
+/** What went wrong, whatever it was. */
+export const asProblem = (error: unknown): Problem =>
+  error instanceof Problem ? error : new Problem(0, '', '', String(error))
+
+/** What was wrong, for people. */
+export function reason(error: unknown): string {
+  if (!(error instanceof Problem)) return String(error)
+  return error.detail || error.title || text.failing.unreachable.title
+}
+
 export type Parameters = Record<string, string | number | boolean | undefined>
 
 /** Where something is asked for, relative to the page. */
@@ -41,13 +52,13 @@ export function address(path: string, parameters: Parameters = {}): string {
   return `api/v1/${path}${text ? `?${text}` : ''}`
 }
 
-async function get<T>(
+async function answer(
   path: string,
-  parameters: Parameters = {},
+  parameters: Parameters,
   signal?: AbortSignal,
   method = 'GET',
   body?: Blob,
-): Promise<T> {
+): Promise<Response> {
   let response: Response
   try {
     response = await fetch(address(path, parameters), {
@@ -60,7 +71,7 @@ async function get<T>(
     if (signal?.aborted) throw error
     throw new Problem(0, 'unreachable', '', '')
   }
-  if (response.ok) return (await response.json()) as T
+  if (response.ok) return response
   if (response.status === 401) dispatchEvent(new Event('signed-out'))
   let problem: { type?: string; title?: string; detail?: string } = {}
   try {
@@ -76,6 +87,17 @@ async function get<T>(
   )
 }
 
+async function get<T>(
+  path: string,
+  parameters: Parameters = {},
+  signal?: AbortSignal,
+  method?: string,
+  body?: Blob,
+): Promise<T> {
+  const response = await answer(path, parameters, signal, method, body)
+  return (await response.json()) as T
+}
+
 const name = encodeURIComponent
 
 export const api = {
@@ -86,6 +108,10 @@ export const api = {
   histogram: (parameters: Parameters, signal?: AbortSignal) =>
     get<Histogram>('histogram', parameters, signal),
   message: (id: string, signal?: AbortSignal) => get<Message>(`messages/${name(id)}`, {}, signal),
+  unparsable: (limit: number, signal?: AbortSignal) =>
+    get<{ messages: Message[] }>('messages', { q: 'type:unparsable', limit }, signal),
+  /** The octets of a frame as it was received. */
+  frame: async (id: string) => (await answer(`messages/${name(id)}/frame`, {})).arrayBuffer(),
   explanation: (id: string, signal?: AbortSignal) =>
     get<Explanation>(`calls/${name(id)}/explanation`, {}, signal),
   quality: (id: string, signal?: AbortSignal) => get<CallQuality>(`calls/${name(id)}/quality`, {}, signal),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { KEYS, action } from './keys'
+import { KEY_WORDS } from './text'
+import { KEYS, action, keySays } from './keys'
 
 describe('keys', () => {
   it('mean one thing at a place', () => {
@@ -7,6 +8,10 @@ describe('keys', () => {
       const keys = KEYS.filter((key) => key.where === where).flatMap((key) => key.keys)
       expect(new Set(keys).size).toBe(keys.length)
     }
+  })
+
+  it('are all said in words', () => {
+    for (const key of KEYS) expect(KEY_WORDS).toHaveProperty([`${key.where} ${key.action}`], keySays(key))
   })
 
   it('mean at a place what they mean there, else what they mean everywhere', () => {

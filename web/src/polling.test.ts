@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Problem } from './api'
-import { polling } from './polling'
+import { OVER, polling } from './polling'
 
 describe('polling', () => {
   beforeEach(() => void vi.useFakeTimers())
@@ -28,6 +28,16 @@ describe('polling', () => {
     expect(found).toEqual([503, 0])
     expect(ask).toHaveBeenCalledTimes(3)
     one.stop()
+  })
+
+  it('asks no more when it is over, and once more when asked to', async () => {
+    const ask = vi.fn(() => Promise.resolve(OVER))
+    const gone = vi.fn(() => Promise.reject(new Problem(404, '', '', '')))
+    const polls = [polling(100, ask, () => undefined), polling(100, gone, () => OVER)]
+    await vi.advanceTimersByTimeAsync(500)
+    expect([ask, gone].map((one) => one.mock.calls.length)).toEqual([1, 1])
+    await polls[0]?.again()
+    expect(ask).toHaveBeenCalledTimes(2)
   })
 
   it('asks once when asked while it waits', async () => {

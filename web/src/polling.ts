@@ -1,6 +1,6 @@
 // Asking again and again, as long as somebody looks.
 
-import { Problem } from './api'
+import { type Problem, asProblem } from './api'
 
 export interface Polling {
   /** Asks now, and goes on from there. */
@@ -8,27 +8,31 @@ export interface Polling {
   stop: () => void
 }
 
+/** Says that there is nothing to ask for any more: what was asked about does not change. */
+export const OVER = Symbol('over')
+
 /**
- * Asks at once, and again `every` so many milliseconds after each answer. `ask` takes in what it gets, and is not
- * waited for any more when it is stopped; `failed` hears what was wrong.
+ * Asks at once, and again `every` so many milliseconds after each answer, until one of the two says that it is over.
+ * `ask` takes in what it gets, and is not waited for any more when it is stopped; `failed` hears what was wrong.
  */
 export function polling(
   every: number,
-  ask: (signal: AbortSignal) => Promise<void>,
-  failed: (problem: Problem) => void,
+  ask: (signal: AbortSignal) => Promise<unknown>,
+  failed: (problem: Problem) => unknown,
 ): Polling {
   const asking = new AbortController()
   let timer: ReturnType<typeof setTimeout> | undefined
   const again = async () => {
     clearTimeout(timer)
+    let over: unknown
     try {
-      await ask(asking.signal)
+      over = await ask(asking.signal)
     } catch (error) {
       if (asking.signal.aborted) return
-      failed(error instanceof Problem ? error : new Problem(0, '', '', String(error)))
+      over = failed(asProblem(error))
     }
     clearTimeout(timer)
-    if (!asking.signal.aborted) timer = setTimeout(() => void again(), every)
+    if (!asking.signal.aborted && over !== OVER) timer = setTimeout(() => void again(), every)
   }
   void again()
   return {

@@ -45,6 +45,27 @@ export function full(micros: number, utc: boolean): string {
   return `${day(micros, utc)} ${fineClock(micros, utc, 6)}`
 }
 
+/** The microseconds of a time of RFC 3339. */
+export function micros(at: string): number {
+  const [, fraction = ''] = /\.(\d+)/.exec(at) ?? []
+  return Math.floor(Date.parse(at) / 1000) * 1_000_000 + Number(fraction.padEnd(6, '0').slice(0, 6))
+}
+
+/** A time of today as `10:31:07`, of another day as `11-23 10:31:07`: the year is said where the pointer rests. */
+export function moment(micros: number, today: string, utc: boolean): string {
+  const date = day(micros, utc)
+  const time = clock(micros, utc)
+  return date === today ? time : `${date.slice(5)} ${time}`
+}
+
+/** From when to when: the days are said where they are not one and the same, which is today. */
+export function between(from: number, to: number, now: number, utc: boolean): string {
+  const [first, last, today] = [from, to, now].map((at) => day(at, utc))
+  if (first === today && last === today) return `${clock(from, utc)} – ${clock(to, utc)}`
+  const end = first === last ? clock(to, utc) : `${last ?? ''} ${clock(to, utc)}`
+  return `${first ?? ''} ${clock(from, utc)} – ${end}`
+}
+
 /** How long, for a table: `82 ms`, `2.41 s`, `1:05`, `2:03:09`. */
 export function duration(micros: number | null): string {
   if (micros === null) return ''

@@ -185,6 +185,8 @@ export interface Message {
   payload_hex?: string
   unwrapped_payload?: string
   payload_length?: number
+  /** Octets of a frame that did not decode. */
+  length?: number
   correlation_id?: string
   capture_id?: number
   defects?: string[]
@@ -369,6 +371,13 @@ export interface Status {
   version?: string
   node?: string
   agents?: Agent[]
-  store?: { rows: number; octets: number; octets_per_day: number | null; days_left: number | null } | null
-  listeners: { name: string; address: string; transport?: string; socket?: string }[]
+  store?: {
+    rows: number
+    octets: number
+    octets_per_day: number | null
+    days_left: number | null
+    oldest: string | null
+    newest: string | null
+  } | null
+  listeners: { name: string; address: string; transport?: string; ledger: Intake }[]
 }

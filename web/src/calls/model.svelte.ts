@@ -1,6 +1,6 @@
 // The calls that the page knows of: loaded page by page as one scrolls, and looked at again while it is live.
 
-import { Problem, address, api } from '../api'
+import { type Problem, address, api, asProblem } from '../api'
 import { bounds, seconds, span } from '../state/address'
 import type { Call } from '../types'
 import { NEWEST, type Sort, forget, leavesGap, sorted, take } from './order'
@@ -52,6 +52,8 @@ export class Calls {
     this.#asked = asked
     this.#known = new Map()
     this.#held = new Set()
+    this.next = null
+    this.problem = null
     this.waiting = 0
     this.more = false
     this.answered = false
@@ -63,7 +65,8 @@ export class Calls {
 
   /** The page after what is loaded. */
   further() {
-    if (this.next !== null && !this.loading) void this.#load(this.next)
+    // What failed is not asked for again at once: the next look says when it goes on.
+    if (this.next !== null && !this.loading && this.problem === null) void this.#load(this.next)
   }
 
   order(sort: Sort) {
@@ -152,7 +155,7 @@ export class Calls {
       this.#show()
     } catch (error) {
       if (asking.signal.aborted) return
-      this.problem = error instanceof Problem ? error : new Problem(0, '', '', String(error))
+      this.problem = asProblem(error)
       if (cursor === null) this.rows = []
     }
     this.loading = false
@@ -172,7 +175,8 @@ export class Calls {
 
   /** Looks what became of the newest calls, and whether there are newer ones. */
   async #look() {
-    const faulty = this.problem !== null && this.problem.status >= 400 && this.problem.status < 500
+    // What the node does not understand, or does not allow, it will not the next time.
+    const faulty = [400, 401, 403].includes(this.problem?.status ?? 0)
     if (this.loading || document.hidden || faulty) return this.#later()
     const asking = new AbortController()
     this.#asking = asking
@@ -192,7 +196,7 @@ export class Calls {
       this.#show()
     } catch (error) {
       if (asking.signal.aborted) return
-      if (error instanceof Problem) this.problem = error
+      this.problem = asProblem(error)
     }
     this.#later()
   }

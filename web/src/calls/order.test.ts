@@ -1,6 +1,17 @@
 import { describe, expect, it } from 'vitest'
 import type { Call } from '../types'
-import { NEWEST, type Sort, forget, leavesGap, sorted, take, visible } from './order'
+import {
+  NEWEST,
+  type Sort,
+  forget,
+  leavesGap,
+  readSort,
+  sortBy,
+  sorted,
+  take,
+  visible,
+  writeSort,
+} from './order'
 
 function call(id: string, changes: Partial<Call> = {}): Call {
   const party = { user: id, host: null, display: null }
@@ -34,6 +45,26 @@ function call(id: string, changes: Partial<Call> = {}): Call {
     ...changes,
   }
 }
+
+describe('the order in the address', () => {
+  it.each<[string, Sort]>([
+    ['', NEWEST],
+    ['started', { key: 'started', down: false }],
+    ['setup', { key: 'setup', down: false }],
+    ['-from', { key: 'from', down: true }],
+  ])('%j reads and writes', (words, sort) => {
+    expect(readSort(words)).toEqual(sort)
+    expect(writeSort(sort)).toBe(words)
+  })
+
+  it('is the usual one where it makes no sense', () => expect(readSort('-nothing')).toEqual(NEWEST))
+
+  it('is turned round by the column that it is by', () => {
+    expect(sortBy(NEWEST, 'setup')).toEqual({ key: 'setup', down: false })
+    expect(sortBy({ key: 'setup', down: false }, 'setup')).toEqual({ key: 'setup', down: true })
+    expect(sortBy({ key: 'setup', down: false }, 'started')).toEqual(NEWEST)
+  })
+})
 
 describe('taking calls in', () => {
   it('tells new ones from changed ones, and keeps what is later', () => {

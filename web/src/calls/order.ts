@@ -12,6 +12,25 @@ export interface Sort {
 
 export const NEWEST: Sort = { key: 'started', down: true }
 
+const KEYS: SortKey[] = ['started', 'from', 'to', 'setup', 'talk', 'duration', 'code', 'messages', 'state']
+
+/** Reads an order as the address has it: `setup`, or `-setup` with the largest first. */
+export function readSort(words: string): Sort {
+  const down = words.startsWith('-')
+  const key = KEYS.find((known) => known === words.slice(down ? 1 : 0))
+  return key ? { key, down } : NEWEST
+}
+
+/** What `readSort` reads; nothing for the newest first. */
+export function writeSort({ key, down }: Sort): string {
+  return key === NEWEST.key && down === NEWEST.down ? '' : `${down ? '-' : ''}${key}`
+}
+
+/** The order by a column: by another one than now, or turned round. */
+export function sortBy(now: Sort, key: SortKey): Sort {
+  return { key, down: now.key === key ? !now.down : key === 'started' }
+}
+
 /** Takes calls in: those that are known take the place of what was told before. Gives the ids that are new. */
 export function take(known: Map<string, Call>, calls: Call[]): string[] {
   const fresh: string[] = []

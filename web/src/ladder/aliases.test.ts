@@ -25,14 +25,28 @@ describe('aliases', () => {
     expect(lanes.map((lane) => aliasOf(lane, aliases))).toEqual(['proxy', undefined, 'pbx'])
   })
 
-  it('put lanes of one name together', () => {
-    const one = merged(ladder, { '192.0.2.1': 'proxy' })
-    expect(one.lanes).toEqual(lanes.slice(0, 2))
+  const first = { address: '192.0.2.1', port: null }
+  it.each([
+    ['of one address', {}, [first, lanes[1]], [0, 1, 0]],
+    ['of one name for both ports', { '192.0.2.1': 'proxy' }, [first, lanes[1]], [0, 1, 0]],
+    [
+      'of one name for two addresses',
+      { '192.0.2.1:5080': 'b', '192.0.2.2': 'b' },
+      [lanes[0], lanes[1]],
+      [0, 1, 1],
+    ],
+  ])('put lanes %s together', (_, aliases, wanted, [a, b, c]) => {
+    const one = merged(ladder, aliases)
+    expect(one.lanes).toEqual(wanted)
     expect(ends(one)).toEqual([
-      [0, 1],
-      [1, 0],
-      [0, 0],
+      [a, b],
+      [b, c],
+      [c, a],
     ])
-    expect(merged(ladder, { '192.0.2.2': 'x' })).toBe(ladder)
+  })
+
+  it('leave alone what is apart', () => {
+    const apart = { '192.0.2.1:5060': 'a', '192.0.2.1:5080': 'b' }
+    expect(merged(ladder, apart)).toBe(ladder)
   })
 })

@@ -1,4 +1,4 @@
-// Names that an operator gives to hosts. Lanes of one name are one lane, where that is wished.
+// Names that an operator gives to hosts. Lanes of one host are one lane, where that is wished.
 
 import { laneLabel } from './layout'
 import type { Ladder, Lane } from '../types'
@@ -11,16 +11,22 @@ export function aliasOf(lane: Lane, aliases: Aliases): string | undefined {
   return aliases[laneLabel(lane)] ?? (lane.address === null ? undefined : aliases[lane.address])
 }
 
-/** The same ladder with lanes of one name put together. */
+/** The same ladder with lanes of one name put together, and those of one address that have no name. */
 export function merged(ladder: Ladder, aliases: Aliases): Ladder {
   const lanes: Lane[] = []
-  const byName = new Map<string, number>()
+  const byHost = new Map<string, number>()
   const places = ladder.lanes.map((lane) => {
     const name = aliasOf(lane, aliases)
-    const known = name === undefined ? undefined : byName.get(name)
-    if (known !== undefined) return known
+    const host = name === undefined ? `address ${lane.address ?? ''}` : `name ${name}`
+    const known = byHost.get(host)
+    if (known !== undefined) {
+      // What has several ports is called by its address.
+      const first = lanes[known]
+      if (first && first.address === lane.address) lanes[known] = { ...first, port: null }
+      return known
+    }
     lanes.push(lane)
-    if (name !== undefined) byName.set(name, lanes.length - 1)
+    byHost.set(host, lanes.length - 1)
     return lanes.length - 1
   })
   if (lanes.length === ladder.lanes.length) return ladder

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Arrow, Ladder } from '../types'
 import {
+  DELAY,
   NEAREST_LANES,
   ROW,
   SESSION,
@@ -80,6 +81,14 @@ describe('rows', () => {
     expect(height).toBe(2 * ROW + SESSION)
     expect(rows[0]?.session).toBe('10.0.0.1:4000  PCMA PCMU')
     expect([rows[1]?.x1, rows[1]?.x2]).toEqual([675, 225])
+  })
+
+  it('have room for the delay of others below a description, but not in a loop', () => {
+    const observed = [{}, {}] as Arrow['observed']
+    const height = (one: Arrow) => layout(ladder(2, [one]), WISHES).height
+    expect(height(arrow(0, 1, { session: PCMA, observed }))).toBe(ROW + SESSION + DELAY)
+    expect(height(arrow(1, 1, { session: PCMA, observed }))).toBe(ROW + SESSION)
+    expect(height(arrow(0, 1, { observed }))).toBe(ROW)
   })
 
   it('without descriptions are lower', () => {

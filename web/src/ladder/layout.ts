@@ -47,6 +47,8 @@ export interface Layout {
 
 export const ROW = 34
 export const SESSION = 15
+/** Below the line of an arrow: when others saw it. */
+export const DELAY = 10
 /** Lanes are never nearer than this: labels would run into each other. */
 export const NEAREST_LANES = 144
 /** Colours of legs or transactions; after the last comes the first again. */
@@ -72,9 +74,11 @@ export function layout(ladder: Ladder, wishes: Wishes): Layout {
   let y = 0
   const rows = drawn.map(({ arrow, number }) => {
     const session = wishes.sdp ? sessionText(arrow) : ''
-    const height = ROW + (session ? SESSION : 0)
     const x1 = place.get(arrow.from) ?? 0
     const loop = arrow.from === arrow.to
+    // Where there is no description, the delay has room between this arrow and the next.
+    const both = session && arrow.observed.length > 1 && !loop
+    const height = ROW + (session ? SESSION : 0) + (both ? DELAY : 0)
     const row: Row = {
       arrow: number,
       y,

@@ -1,5 +1,7 @@
 // A session description in words (RFC 8866, as far as telephony uses it).
 
+import { SESSION_WORDS as words } from '../text'
+
 export interface Explained {
   line: string
   says: string
@@ -16,26 +18,6 @@ const STATIC: Record<string, string> = {
   18: 'G729',
 }
 
-const ATTRIBUTES: Record<string, string> = {
-  sendrecv: 'media may flow both ways',
-  sendonly: 'it only sends: the other side is on hold, or listens',
-  recvonly: 'it only receives',
-  inactive: 'no media either way',
-  'rtcp-mux': 'RTCP shares the port of the media',
-  ptime: 'milliseconds of sound in a packet',
-  maxptime: 'most milliseconds of sound in a packet',
-  setup: 'who opens the DTLS connection',
-  fingerprint: 'digest of the certificate for DTLS',
-  crypto: 'key for SRTP',
-  candidate: 'an address that ICE may try',
-  'ice-ufrag': 'user name of ICE',
-  'ice-pwd': 'password of ICE',
-  rtcp: 'where RTCP goes',
-  fmtp: 'parameters of a payload type',
-  mid: 'name of this media',
-  label: 'label of this media',
-}
-
 /** Each line of a body that is a description, and what it means. Nothing where it is none. */
 export function explain(body: string): Explained[] {
   const lines = body.split(/\r?\n/).filter((line) => line !== '')
@@ -45,33 +27,32 @@ export function explain(body: string): Explained[] {
     const [, type, name] = /^a=rtpmap:(\d+) ([^/\s]+)/.exec(line) ?? []
     if (type !== undefined && name !== undefined) names.set(type, name)
   }
-  const codec = (type: string) => names.get(type) ?? STATIC[type] ?? `payload type ${type}`
+  const codec = (type: string) => names.get(type) ?? STATIC[type] ?? words.type(type)
   return lines.map((line) => ({ line, says: meaning(line, codec) }))
 }
 
 function meaning(line: string, codec: (type: string) => string): string {
   const value = line.slice(2)
-  const words = value.trim().split(/\s+/)
+  const parts = value.trim().split(/\s+/)
   switch (line.slice(0, 2)) {
     case 'o=':
-      return `session ${words[1] ?? ''}, version ${words[2] ?? ''}`
+      return words.origin(parts[1] ?? '', parts[2] ?? '')
     case 'c=':
-      return words[2] === '0.0.0.0' ? 'no address: the other side is on hold' : `media to ${words[2] ?? ''}`
+      return parts[2] === '0.0.0.0' ? words.noAddress : words.address(parts[2] ?? '')
     case 'm=': {
-      const [kind, port, profile, ...formats] = words
-      if (port === '0') return `${kind ?? ''} is refused or switched off`
+      const [kind, port, profile, ...formats] = parts
+      if (port === '0') return words.off(kind ?? '')
       const names = (profile ?? '').includes('RTP') ? formats.map(codec).join(', ') : formats.join(' ')
-      const secured = /SAVP/.test(profile ?? '') ? ', encrypted' : ''
-      return `${kind ?? ''} to port ${port ?? ''}: ${names}${secured}`
+      return words.media(kind ?? '', port ?? '', names, /SAVP/.test(profile ?? ''))
     }
     case 'b=':
-      return 'bandwidth'
+      return words.bandwidth
     case 't=':
-      return value === '0 0' ? 'without an end' : 'from when to when'
+      return value === '0 0' ? words.endless : words.times
     case 's=':
-      return 'name of the session'
+      return words.name
     case 'v=':
-      return 'version of the format'
+      return words.version
     case 'a=':
       return attribute(value, codec)
     default:
@@ -84,8 +65,8 @@ function attribute(value: string, codec: (type: string) => string): string {
   if (name === 'rtpmap') {
     const [type = '', format = ''] = rest.split(' ')
     const [codecName = '', rate] = format.split('/')
-    return `${type} is ${codecName}${rate ? ` at ${rate} Hz` : ''}`
+    return words.codec(type, codecName, rate)
   }
-  if (name === 'fmtp') return `parameters of ${codec(rest.split(' ')[0] ?? '')}`
-  return ATTRIBUTES[name] ?? ''
+  if (name === 'fmtp') return words.parameters(codec(rest.split(' ')[0] ?? ''))
+  return words.attributes[name] ?? ''
 }

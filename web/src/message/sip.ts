@@ -70,6 +70,12 @@ export function read(payload: string): SipText {
   return { isSip, lines }
 }
 
+/** A line as it is shown, and as it is looked for. */
+export function lineText(line: Line): string {
+  if (!line.name) return line.value
+  return `${line.name}${line.kind === 'body' ? '=' : ': '}${line.value}`
+}
+
 function fieldLine(line: string): Line {
   const colon = line.indexOf(':')
   if (colon < 1) return { kind: 'field', name: '', value: line, key: '' }

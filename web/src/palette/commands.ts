@@ -1,6 +1,6 @@
 // What can be done at a place, as the palette lists it: everything that has a key.
 
-import { KEYS, type Where } from '../keys'
+import { KEYS, type Where, keySays } from '../keys'
 
 export interface Command {
   action: string
@@ -11,9 +11,11 @@ export interface Command {
 /** Commands at a place; what is meant there comes first. */
 export function commandsAt(where: Where): Command[] {
   const of = (at: Where) => KEYS.filter((key) => key.where === at)
-  const keyed = [...(where === 'everywhere' ? [] : of(where)), ...of('everywhere')].map(
-    ({ action, says, keys }) => ({ action, says, keys }),
-  )
+  const keyed = [...(where === 'everywhere' ? [] : of(where)), ...of('everywhere')].map((key) => ({
+    action: key.action,
+    says: keySays(key),
+    keys: key.keys,
+  }))
   // What a place means by an action comes before what it means elsewhere.
   const once = keyed.filter(({ action }, at) => keyed.findIndex((one) => one.action === action) === at)
   return once

@@ -1,6 +1,7 @@
 // What may follow in a query, from what stands before the caret. The node alone knows the language; this only helps.
 
 import { FIELDS, type Field } from './fields'
+import { FIELD_WORDS } from '../text'
 
 export interface Offer {
   /** What is shown. */
@@ -53,7 +54,7 @@ export function complete(text: string, caret: number): Completion {
   const begins = FIELDS.filter((field) => field.name.startsWith(name.toLowerCase()))
   const offers = begins.slice(0, MOST).map((field) => ({
     label: field.name,
-    says: field.says,
+    says: FIELD_WORDS[field.name] ?? '',
     insert: `${not}${field.name}${field.operator ?? ':'}`,
   }))
   return { from, offers }

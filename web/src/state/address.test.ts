@@ -8,6 +8,9 @@ describe('the address', () => {
     ['?view=overview&last=1h', { ...HOME, screen: 'overview', range: '1h' }],
     ['?last=ever', { ...HOME, range: '' }],
     ['?view=access&text=ann', { ...HOME, screen: 'access', words: 'ann' }],
+    ['?view=registrations&state=failed', { ...HOME, screen: 'registrations', state: 'failed' }],
+    ['?q=x&sort=-setup', { ...HOME, query: 'x', sort: '-setup' }],
+    ['?call=00aa&look=address%2Chep', { ...HOME, call: '00aa', look: 'address,hep' }],
     ['?last=15m&all=1', { ...HOME, range: '15m', all: true }],
     ['?call=00aa&message=17&with=18', { ...HOME, call: '00aa', message: '17', other: '18' }],
   ]
@@ -17,7 +20,7 @@ describe('the address', () => {
   })
 
   it('passes over what makes no sense', () => {
-    expect(parse('?last=soon&message=3&with=4&x=y')).toEqual(HOME)
+    expect(parse('?last=soon&message=3&with=4&look=hep&x=y')).toEqual(HOME)
     expect(parse('?last=999999999h').range).toBe(HOME.range)
   })
 })

@@ -12,14 +12,20 @@ export interface Address {
   range: string
   /** Registrations, subscriptions, messages and OPTIONS as well. */
   all: boolean
+  /** By what the calls are ordered, with `-` in front where the largest comes first; empty for the newest first. */
+  sort: string
   /** What is looked for in lists that have no query: registrations, the audit log. */
   words: string
+  /** Registrations of one state only. */
+  state: string
   /** The call that is open. */
   call: string | null
   /** The message that is shown, by its row. */
   message: string | null
   /** The one that it is compared with. */
   other: string | null
+  /** How the call is shown, where that is not the usual: see `Look`. */
+  look: string
 }
 
 export const RANGES = ['15m', '1h', '6h', '24h', '7d', '30d', ''] as const
@@ -29,10 +35,13 @@ export const HOME: Address = {
   query: '',
   range: '24h',
   all: false,
+  sort: '',
   words: '',
+  state: '',
   call: null,
   message: null,
   other: null,
+  look: '',
 }
 
 /** Reads the search part of a location. What is not understood is passed over. */
@@ -45,10 +54,13 @@ export function parse(search: string): Address {
     range:
       range === 'ever' ? '' : range !== null && (seconds(range) !== null || span(range)) ? range : HOME.range,
     all: given.get('all') === '1',
+    sort: given.get('sort') ?? '',
     words: given.get('text') ?? '',
+    state: given.get('state') ?? '',
     call: given.get('call'),
     message: given.get('call') ? given.get('message') : null,
     other: given.get('call') && given.get('message') ? given.get('with') : null,
+    look: (given.get('call') && given.get('look')) || '',
   }
 }
 
@@ -59,10 +71,13 @@ export function format(address: Address): string {
   if (address.query) search.set('q', address.query)
   if (address.range !== HOME.range) search.set('last', address.range || 'ever')
   if (address.all) search.set('all', '1')
+  if (address.sort) search.set('sort', address.sort)
+  if (address.state) search.set('state', address.state)
   if (address.words) search.set('text', address.words)
   if (address.call) search.set('call', address.call)
   if (address.call && address.message) search.set('message', address.message)
   if (address.call && address.message && address.other) search.set('with', address.other)
+  if (address.call && address.look) search.set('look', address.look)
   const text = search.toString()
   return text ? `?${text}` : ''
 }

@@ -1,8 +1,6 @@
 // What a person likes, kept in this browser.
 
 export type Theme = 'system' | 'light' | 'dark'
-export type TimeMode = 'absolute' | 'delta' | 'relative'
-export type ColourBy = 'leg' | 'cseq' | 'outcome'
 
 interface Liked {
   theme: Theme
@@ -12,11 +10,10 @@ interface Liked {
   widths: Record<string, number>
   recent: string[]
   saved: string[]
-  times: TimeMode
-  colourBy: ColourBy
-  sdp: boolean
-  reports: boolean
-  lanes: 'address_port' | 'address' | 'alias'
+  /** How calls are shown, in the words of `Look`. */
+  look: string
+  /** By what the calls are ordered, as the address has it. */
+  sort: string
   /** Names of hosts, by address or by address and port. */
   aliases: Record<string, string>
   pane: number
@@ -31,11 +28,8 @@ const DEFAULTS: Liked = {
   widths: {},
   recent: [],
   saved: [],
-  times: 'absolute',
-  colourBy: 'leg',
-  sdp: true,
-  reports: true,
-  lanes: 'address_port',
+  look: '',
+  sort: '',
   aliases: {},
   pane: 0.42,
   explain: true,
