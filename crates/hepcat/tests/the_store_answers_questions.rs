@@ -391,6 +391,20 @@ fn calls_are_found_by_what_only_their_messages_know() {
     assert!(lines[1].contains("ended") && lines[1].ends_with("three@through"));
     assert!(lines[2].contains("alice") && lines[2].ends_with("one@through"));
     assert!(err(&table).contains("searched since"), "{}", err(&table));
+    let since = kept.run(&[
+        "search",
+        "--from=yesterday",
+        "--to=2100-01-01",
+        "header.X-Tenant:red",
+    ]);
+    assert_eq!(out(&since).lines().count(), 3, "{}", err(&since));
+    let never = kept.run(&["search", "--from=someday", "header.X-Tenant:red"]);
+    assert_eq!(never.status.code(), Some(2));
+    assert!(
+        err(&never).contains("2026-11-23T10:00+01:00"),
+        "{}",
+        err(&never)
+    );
     // Behind a query it would be taken for a part of it.
     let late = kept.run(&["search", "header.X-Tenant:red", "-n", "1"]);
     assert_eq!(late.status.code(), Some(2));

@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use jiff::{Timestamp, Zoned};
 use reqwest::{Response, header::HeaderMap};
 
-use super::{NodeArgs, api::Refusal, exit};
+use super::{NodeArgs, api::Refusal, exit, words};
 use crate::{
     export::Format,
     query::{Query, Scope},
@@ -40,11 +40,11 @@ pub(super) struct ExportArgs {
     /// Only what is no older than this: 15m, 2h, 7d.
     #[arg(long, value_name = "DURATION", value_parser = crate::config::duration, requires = "query", conflicts_with = "from")]
     last: Option<Duration>,
-    /// Only what has this time or a later one: 2026-11-23T10:00:00+01:00.
-    #[arg(long, value_name = "TIME", requires = "query")]
+    /// Only what has this time or a later one: 2026-11-23, 2026-11-23T10:00+01:00, 10:30, yesterday.
+    #[arg(long, value_name = "TIME", value_parser = words::time, requires = "query")]
     from: Option<Timestamp>,
     /// Only what is earlier than this.
-    #[arg(long, value_name = "TIME", requires = "query")]
+    #[arg(long, value_name = "TIME", value_parser = words::time, requires = "query")]
     to: Option<Timestamp>,
     /// How many messages at most.
     #[arg(short = 'n', long, value_name = "NUMBER", requires = "query")]

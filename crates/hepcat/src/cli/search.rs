@@ -40,11 +40,11 @@ pub(super) struct SearchArgs {
     /// Only what is no older than this: 15m, 2h, 7d.
     #[arg(long, value_name = "DURATION", value_parser = crate::config::duration, conflicts_with = "from")]
     last: Option<Duration>,
-    /// Only what has this time or a later one: 2026-11-23T10:00:00+01:00.
-    #[arg(long, value_name = "TIME")]
+    /// Only what has this time or a later one: 2026-11-23, 2026-11-23T10:00+01:00, 10:30, yesterday.
+    #[arg(long, value_name = "TIME", value_parser = words::time)]
     from: Option<Timestamp>,
     /// Only what is earlier than this.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = words::time)]
     to: Option<Timestamp>,
     /// How many at most.
     #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 100)]

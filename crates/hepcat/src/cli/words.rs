@@ -1,4 +1,11 @@
-//! Queries as words of the command line.
+//! Queries and times as words of the command line.
+
+use jiff::{Timestamp, Zoned};
+
+/// A time as queries have it, in the zone of whoever writes it; of a day, its beginning.
+pub(super) fn time(text: &str) -> Result<Timestamp, &'static str> {
+    crate::query::beginning_of(text, &Zoned::now())
+}
 
 /// A word that was meant as an option. A query may begin with `-`, so everything from its first word on belongs to it:
 /// an option that is misspelt or comes too late must not become a filter.

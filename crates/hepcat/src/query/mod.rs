@@ -48,6 +48,7 @@ pub(crate) use field::{UNPARSABLE, protocol_type_name};
 pub use fields::FIELDS;
 pub(crate) use matcher::{Matcher, Node};
 pub use subject::{Subject, Value};
+pub use time::beginning_of;
 pub use view::{MessageView, UnparsableView};
 pub(crate) use view::{any_user_at_host, net_protocol, net_protocol_named};
 

@@ -46,6 +46,22 @@ impl Written {
     }
 }
 
+/// The moment with which a time begins that is written as in queries: `2026-11-23`, `10:30`, `yesterday`, with or without
+/// a zone; what is not written is that of `now`.
+///
+/// # Errors
+/// What would be right.
+pub fn beginning_of(text: &str, now: &Zoned) -> Result<Timestamp, &'static str> {
+    if let Ok(moment) = text.parse() {
+        return Ok(moment);
+    }
+    read(text, Some(now))
+        .map(|written| written.first)
+        .map_err(|hint| {
+            hint.unwrap_or("for example 2026-11-23, 2026-11-23T10:00+01:00, 10:30, today")
+        })
+}
+
 /// Reads one time. What is not written (the zone, the date of `10:30`) is that of `now`, where it is known.
 pub(super) fn read(text: &str, now: Option<&Zoned>) -> Result<Written, Hint> {
     if let Some(written) = read_word(text, now)? {
@@ -327,6 +343,33 @@ mod tests {
     #[case("2026-11-23[Europe/Atlantis]", NO_SUCH_ZONE)]
     fn is_refused(#[case] text: &str, #[case] hint: Hint) {
         assert_eq!(read(text, Some(&now())), Err(hint), "{text}");
+    }
+
+    #[test]
+    fn a_time_on_the_command_line_begins_where_it_says() {
+        let now: Zoned = "2026-11-23T14:05:06+01:00[Europe/Paris]".parse().unwrap();
+        for (text, begins) in [
+            ("2026-11-23T10:00:00+01:00", "2026-11-23T09:00:00Z"),
+            (
+                "2026-11-23T10:00:00.123456789Z",
+                "2026-11-23T10:00:00.123456789Z",
+            ),
+            ("2026-11-23", "2026-11-22T23:00:00Z"),
+            ("2026-11-23T10:30", "2026-11-23T09:30:00Z"),
+            ("10:30", "2026-11-23T09:30:00Z"),
+            ("10:30Z", "2026-11-23T10:30:00Z"),
+            ("yesterday", "2026-11-21T23:00:00Z"),
+            ("now", "2026-11-23T13:05:06Z"),
+        ] {
+            assert_eq!(
+                beginning_of(text, &now),
+                Ok(begins.parse().unwrap()),
+                "{text}"
+            );
+        }
+        for text in ["", "soon", "2026-13-01", "25:00"] {
+            assert!(beginning_of(text, &now).is_err(), "{text}");
+        }
     }
 
     #[test]
