@@ -2,6 +2,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
+import { HOSTILE, harmless } from './hostile.js'
 
 const PASSWORD = 'correct horse'
 
@@ -105,6 +106,16 @@ export async function door({ program, node, browser, check, equal, look, picture
     await page.goto(`${node.page}?view=access`)
     await enter(page, 'root')
     const opened = page.locator('.audit tbody tr').filter({ hasText: 'opened a call' })
+    // A name that somebody typed is text.
+    await fetch(`${node.page}api/v1/session`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ user: HOSTILE, password: 'wrong horse' }),
+    })
+    await page.getByLabel('user, address, call or query').fill('hacked')
+    await page.locator('.audit tbody tr').filter({ hasText: 'window.hacked=1' }).first().waitFor()
+    await harmless(page, equal)
+    await page.getByLabel('user, address, call or query').fill('')
     await opened.filter({ hasText: 'ann' }).first().waitFor()
     await page.getByLabel('Which entries').selectOption('sign_in_failed')
     await opened.first().waitFor({ state: 'detached' })
