@@ -39,6 +39,14 @@ pub(super) struct ListParameters {
     state: String,
 }
 
+/// Whom an address of the interface names.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(names("agent"), parameter_in = Path)]
+pub(super) struct Named(
+    /// Address, or a node name or certificate subject that only one address has
+    String,
+);
+
 /// Who sends, and what was decided about whom.
 #[utoipa::path(
     get,
@@ -79,14 +87,17 @@ fn order(agent: &AgentStatus) -> (bool, Option<IpAddr>, Option<u32>) {
 #[utoipa::path(
     get,
     path = "/api/v1/agents/{agent}",
-    params(("agent" = String, Path, description = "Address, or a node name or certificate subject that only one address has")),
+    params(Named),
     responses(
         (status = 200, description = "Its rows, what was decided, and what quarantine keeps of it", body = Object),
         NotFound,
         Ambiguous,
     ),
 )]
-pub(super) async fn show(State(shared): State<Shared>, Path(agent): Path<String>) -> Response {
+pub(super) async fn show(
+    State(shared): State<Shared>,
+    Path(Named(agent)): Path<Named>,
+) -> Response {
     let address = match shared.node.find_agent(&agent) {
         Ok(address) => address,
         Err(error) => return unknown(&error),
@@ -128,7 +139,7 @@ pub(super) async fn show(State(shared): State<Shared>, Path(agent): Path<String>
 #[utoipa::path(
     post,
     path = "/api/v1/agents/{agent}/accept",
-    params(("agent" = String, Path, description = "Address, or a node name or certificate subject that only one address has")),
+    params(Named),
     responses(
         (status = 200, description = "The address, and what is decided about it now", body = Object),
         NotFound,
@@ -136,7 +147,7 @@ pub(super) async fn show(State(shared): State<Shared>, Path(agent): Path<String>
         NotKept,
     ),
 )]
-pub(super) async fn accept(shared: State<Shared>, agent: Path<String>) -> Response {
+pub(super) async fn accept(shared: State<Shared>, agent: Path<Named>) -> Response {
     decide(shared, agent, Some(Decision::Accepted)).await
 }
 
@@ -144,7 +155,7 @@ pub(super) async fn accept(shared: State<Shared>, agent: Path<String>) -> Respon
 #[utoipa::path(
     post,
     path = "/api/v1/agents/{agent}/refuse",
-    params(("agent" = String, Path, description = "Address, or a node name or certificate subject that only one address has")),
+    params(Named),
     responses(
         (status = 200, description = "The address, and what is decided about it now", body = Object),
         NotFound,
@@ -152,7 +163,7 @@ pub(super) async fn accept(shared: State<Shared>, agent: Path<String>) -> Respon
         NotKept,
     ),
 )]
-pub(super) async fn refuse(shared: State<Shared>, agent: Path<String>) -> Response {
+pub(super) async fn refuse(shared: State<Shared>, agent: Path<Named>) -> Response {
     decide(shared, agent, Some(Decision::Refused)).await
 }
 
@@ -160,7 +171,7 @@ pub(super) async fn refuse(shared: State<Shared>, agent: Path<String>) -> Respon
 #[utoipa::path(
     post,
     path = "/api/v1/agents/{agent}/forget",
-    params(("agent" = String, Path, description = "Address, or a node name or certificate subject that only one address has")),
+    params(Named),
     responses(
         (status = 200, description = "The address, and what is decided about it now", body = Object),
         NotFound,
@@ -168,13 +179,13 @@ pub(super) async fn refuse(shared: State<Shared>, agent: Path<String>) -> Respon
         NotKept,
     ),
 )]
-pub(super) async fn forget(shared: State<Shared>, agent: Path<String>) -> Response {
+pub(super) async fn forget(shared: State<Shared>, agent: Path<Named>) -> Response {
     decide(shared, agent, None).await
 }
 
 async fn decide(
     State(shared): State<Shared>,
-    Path(agent): Path<String>,
+    Path(Named(agent)): Path<Named>,
     decision: Option<Decision>,
 ) -> Response {
     let address = match shared.node.find_agent(&agent) {

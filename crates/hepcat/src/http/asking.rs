@@ -1,6 +1,6 @@
 //! Asking the store from a request: beside the runtime, and no longer than somebody waits for the answer.
 
-use std::{ops::Range, str::FromStr};
+use std::{ops::Range, str::FromStr, sync::Arc};
 
 use axum::http::StatusCode;
 use hepcat_store::{BadCursor, Cancel, Cursor, SearchError};
@@ -22,6 +22,21 @@ impl Drop for CancelOnDrop {
     }
 }
 
+/// The store.
+///
+/// # Errors
+/// Where there is none.
+pub(super) fn store(shared: &Shared) -> Result<&Arc<StoreSink>, Problem> {
+    shared.node.store().ok_or_else(|| {
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "/problems/no-store",
+            "nothing is kept",
+            "this node has no store: add a table [store] to its configuration",
+        )
+    })
+}
+
 /// Asks the store. `cancel` is what `ask` ends by when the client goes.
 ///
 /// # Errors
@@ -31,15 +46,7 @@ pub(super) async fn ask<T: Send + 'static>(
     cancel: Cancel,
     ask: impl FnOnce(&StoreSink) -> Result<T, SearchError> + Send + 'static,
 ) -> Result<T, Problem> {
-    let Some(sink) = shared.node.store() else {
-        return Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "/problems/no-store",
-            "nothing is kept",
-            "this node has no store: add a table [store] to its configuration",
-        ));
-    };
-    let sink = std::sync::Arc::clone(sink);
+    let sink = Arc::clone(store(shared)?);
     let _waiting = CancelOnDrop(cancel);
     match tokio::task::spawn_blocking(move || ask(&sink)).await {
         Ok(answer) => Ok(answer?),

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State, rejection::JsonRejection},
+    extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -11,10 +11,10 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
+    body::Body,
     openapi::{BadRequest, CallList, Conflict, NotFound, SearchEnded},
     problem::Problem,
     server::Shared,
-    traces::unreadable,
 };
 use crate::{
     call::{CallRecord, LegId},
@@ -57,12 +57,8 @@ pub(super) struct Link {
 pub(super) async fn unlink(
     State(shared): State<Shared>,
     Path(call): Path<String>,
-    body: Result<Json<Unlink>, JsonRejection>,
+    Body(Unlink { leg, key }): Body<Unlink>,
 ) -> Response {
-    let Json(Unlink { leg, key }) = match body {
-        Ok(body) => body,
-        Err(rejection) => return unreadable(&rejection),
-    };
     let Ok(key) = u64::from_str_radix(&key, 16) else {
         let detail = format!("`{key}` is no key of a link: 16 hexadecimal digits");
         return Problem::new(
@@ -93,12 +89,9 @@ pub(super) async fn unlink(
 pub(super) async fn link(
     State(shared): State<Shared>,
     Path(call): Path<String>,
-    body: Result<Json<Link>, JsonRejection>,
+    Body(Link { with }): Body<Link>,
 ) -> Response {
-    match body {
-        Ok(Json(Link { with })) => answer(shared.node.link_calls(call, with).await),
-        Err(rejection) => unreadable(&rejection),
-    }
+    answer(shared.node.link_calls(call, with).await)
 }
 
 fn answer(outcome: Result<Vec<CallRecord>, RelinkError>) -> Response {

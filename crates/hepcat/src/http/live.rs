@@ -3,15 +3,9 @@
 //! Each event named `message` carries one message as JSON; an event named `missed` says how many were
 //! lost here because this client was slow.
 
-use std::{convert::Infallible, time::Duration};
-
 use axum::{
     extract::{Query as Parameters, State},
-    http::StatusCode,
-    response::{
-        IntoResponse, Response, Sse,
-        sse::{Event, KeepAlive},
-    },
+    response::{Response, sse::Event},
 };
 use futures_util::stream;
 use hepcat_net::Arrival;
@@ -20,7 +14,7 @@ use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use super::{
-    asking, gate,
+    asking, events, gate,
     openapi::{BadRequest, Unavailable},
     problem::Problem,
     server::Shared,
@@ -57,44 +51,19 @@ pub(super) struct LiveParameters {
 pub(super) async fn live(
     State(shared): State<Shared>,
     Parameters(parameters): Parameters<LiveParameters>,
-) -> Response {
-    let query = match Query::parse(&parameters.q) {
-        Ok(query) => query,
-        Err(error) => return asking::misread(&parameters.q, &error).into_response(),
-    };
-    if let Err(problem) = gate::may_read_payloads(Asked::of_messages(&query).reads_payload) {
-        return problem.into_response();
-    }
-    let watch = match shared.node.pipeline().tail().watch(query) {
-        Ok(watch) => watch,
-        Err(error) => {
-            return Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "/problems/watchers",
-                "too many watch",
-                error.to_string(),
-            )
-            .into_response();
-        }
-    };
-    let stop = shared.stop.clone();
-    let viewer = gate::viewer();
-    let masking = viewer.masking;
-    let revoked = gate::until_revoked(shared.clone(), viewer);
-    let events = stream::unfold((watch, shared), move |(watch, shared)| async move {
+) -> Result<Response, Problem> {
+    let query =
+        Query::parse(&parameters.q).map_err(|error| asking::misread(&parameters.q, &error))?;
+    gate::may_read_payloads(Asked::of_messages(&query).reads_payload)?;
+    let watch = shared.node.pipeline().tail().watch(query);
+    let watch = watch.map_err(|error| events::too_many(&error))?;
+    let masking = gate::viewer().masking;
+    let watching = (watch, shared.clone());
+    let told = stream::unfold(watching, move |(watch, shared)| async move {
         let event = next_event(&watch, &shared, masking).await?;
-        Some((Ok::<_, Infallible>(event), (watch, shared)))
+        Some((event, (watch, shared)))
     });
-    let over = async move {
-        tokio::select! {
-            () = stop.cancelled_owned() => {}
-            () = revoked => {}
-        }
-    };
-    let events = futures_util::StreamExt::take_until(events, Box::pin(over));
-    Sse::new(events)
-        .keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
-        .into_response()
+    Ok(events::answer(&shared, told))
 }
 
 async fn next_event(watch: &Watch, shared: &Shared, masking: Masking) -> Option<Event> {

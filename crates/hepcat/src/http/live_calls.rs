@@ -3,15 +3,11 @@
 //! An event named `calls` has `calls` that fit as they are now, and `gone`, the ids of those that fit no longer; one
 //! named `missed` says how many changes were lost because this client was slow.
 
-use std::{convert::Infallible, time::Duration};
+use std::time::Duration;
 
 use axum::{
     extract::{Query as Parameters, State},
-    http::StatusCode,
-    response::{
-        IntoResponse, Response, Sse,
-        sse::{Event, KeepAlive},
-    },
+    response::{Response, sse::Event},
 };
 use futures_util::stream;
 use serde::Deserialize;
@@ -19,8 +15,8 @@ use serde_json::json;
 use utoipa::IntoParams;
 
 use super::{
-    asking::{OfCalls, faulty},
-    gate,
+    asking::{self, OfCalls, faulty},
+    events, gate,
     openapi::{BadRequest, NoStore, Unavailable},
     problem::Problem,
     server::Shared,
@@ -80,48 +76,21 @@ pub(super) async fn live(
             "calls are followed by what calls know: leave out what only their messages do",
         ));
     }
-    let Some(sink) = shared.node.store() else {
-        return Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "/problems/no-store",
-            "nothing is kept",
-            "this node has no store: add a table [store] to its configuration",
-        ));
-    };
-    let watch = sink.changed().watch().map_err(|error| {
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "/problems/watchers",
-            "too many watch",
-            error.to_string(),
-        )
-    })?;
-    let stop = shared.stop.clone();
-    let viewer = gate::viewer();
-    let masking = viewer.masking;
-    let revoked = gate::until_revoked(shared.clone(), viewer);
+    let watch = asking::store(&shared)?.changed().watch();
+    let watch = watch.map_err(|error| events::too_many(&error))?;
     let watching = Watching {
         watch,
-        shared,
-        masking,
+        shared: shared.clone(),
+        masking: gate::viewer().masking,
         query: asked.query,
         all: parameters.all,
         missed: 0,
     };
-    let events = stream::unfold(watching, |mut watching| async move {
+    let told = stream::unfold(watching, |mut watching| async move {
         let event = watching.next().await?;
-        Some((Ok::<_, Infallible>(event), watching))
+        Some((event, watching))
     });
-    let over = async move {
-        tokio::select! {
-            () = stop.cancelled_owned() => {}
-            () = revoked => {}
-        }
-    };
-    let events = futures_util::StreamExt::take_until(events, Box::pin(over));
-    Ok(Sse::new(events)
-        .keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
-        .into_response())
+    Ok(events::answer(&shared, told))
 }
 
 impl Watching {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use axum::{
     Extension, Json,
-    extract::{Query as Parameters, State, rejection::JsonRejection},
+    extract::{Query as Parameters, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
+    body::Body,
     gate,
     openapi::{BadRequest, TooOften, Unavailable},
     problem::Problem,
     server::Shared,
-    traces::unreadable,
 };
 use crate::{
     access::{Client, Hashed, PassKind, Right, Rights, Role, Viewer, Who},
@@ -123,12 +123,8 @@ pub(super) async fn show() -> Json<Session> {
 pub(super) async fn begin(
     State(shared): State<Shared>,
     Extension(client): Extension<Client>,
-    body: Result<Json<SignIn>, JsonRejection>,
+    Body(asked): Body<SignIn>,
 ) -> Result<Response, Problem> {
-    let Json(asked) = match body {
-        Ok(body) => body,
-        Err(rejection) => return Ok(unreadable(&rejection)),
-    };
     match asked {
         SignIn::User { user, password } => with_password(&shared, client, user, password).await,
         SignIn::Link { link } => with_link(&shared, client, &link).await,

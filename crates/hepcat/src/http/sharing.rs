@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::{
     Json,
-    extract::{Path, State, rejection::JsonRejection},
+    extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    asking, gate,
+    asking,
+    body::Body,
+    gate,
     openapi::{BadRequest, NotFound, NotKept, SearchEnded},
     problem::Problem,
     server::Shared,
-    traces::unreadable,
 };
 use crate::{
     access::{PassKind, Right, Rights, Role, Who, check_name},
@@ -102,12 +103,8 @@ impl SharedLink {
 pub(super) async fn share(
     State(shared): State<Shared>,
     Path(name): Path<String>,
-    body: Result<Json<Share>, JsonRejection>,
+    Body(asked): Body<Share>,
 ) -> Result<Response, Problem> {
-    let Json(asked) = match body {
-        Ok(body) => body,
-        Err(rejection) => return Ok(unreadable(&rejection)),
-    };
     let lifetime = match &asked.expires {
         None => LIFETIME,
         Some(text) => config::duration(text).map_err(|why| faulty(why.to_string()))?,

@@ -1,11 +1,8 @@
 //! `/api/v1/traces` and `/api/v1/capture`: traces and the capture switch of a running node.
-//!
-//! Bodies must be `application/json`: a page elsewhere cannot send that here without asking first, and is
-//! never allowed to.
 
 use axum::{
     Json,
-    extract::{Path, State, rejection::JsonRejection},
+    extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -13,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
+    body::Body,
     openapi::{BadRequest, Conflict, NotFound, NotKept, Unavailable},
     problem::Problem,
     server::Shared,
@@ -68,12 +66,8 @@ pub(super) async fn list(State(shared): State<Shared>) -> Json<TraceList> {
 )]
 pub(super) async fn start(
     State(shared): State<Shared>,
-    request: Result<Json<StartRequest>, JsonRejection>,
+    Body(request): Body<StartRequest>,
 ) -> Response {
-    let Json(request) = match request {
-        Ok(request) => request,
-        Err(rejection) => return unreadable(&rejection),
-    };
     match shared.node.start_trace(request).await {
         Ok(status) => (StatusCode::CREATED, Json(status)).into_response(),
         Err(error) => refused(&error),
@@ -124,26 +118,12 @@ pub(super) async fn capture(State(shared): State<Shared>) -> Json<CaptureSwitch>
 )]
 pub(super) async fn switch_capture(
     State(shared): State<Shared>,
-    switch: Result<Json<CaptureSwitch>, JsonRejection>,
+    Body(switch): Body<CaptureSwitch>,
 ) -> Response {
-    let Json(switch) = match switch {
-        Ok(switch) => switch,
-        Err(rejection) => return unreadable(&rejection),
-    };
     match shared.node.switch_capture(switch.on).await {
         Ok(()) => Json(switch).into_response(),
         Err(error) => refused(&error),
     }
-}
-
-pub(super) fn unreadable(rejection: &JsonRejection) -> Response {
-    Problem::new(
-        rejection.status(),
-        "/problems/body",
-        "body not understood",
-        rejection.body_text(),
-    )
-    .into_response()
 }
 
 fn refused(error: &TraceError) -> Response {
