@@ -1,11 +1,12 @@
 //! `hepcat user` beside a node and without one, and what `hepcat check` says of a node that nobody could sign in to.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
 };
 
+use hepcat_testkit::TestCa;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -251,6 +252,69 @@ fn a_configuration_that_is_faulty_or_keeps_nothing_has_no_users() {
     );
     assert_eq!(code(&added), 0, "{added:?}");
     assert_eq!(code(&run(&["check"], &public)), 0);
+}
+
+#[test]
+fn a_node_for_others_says_what_to_type_and_starts_when_that_is_done() {
+    let (ca, directory) = (TestCa::new(), TempDir::new().expect("a directory"));
+    let identity = ca.localhost();
+    let file = directory.path().join("hepcat.toml");
+    let run = |http: &str| {
+        let text = format!(
+            "[node]\ndata_dir = \"data\"\n[[listener]]\nsocket = \"hep_udp:127.0.0.1:0\"\n[http]\nlisten = \"0.0.0.0:0\"\n{http}"
+        );
+        std::fs::write(&file, text).expect("written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hepcat"));
+        command.arg("run").arg("-c").arg(&file).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    // In the clear, it does not start whoever there is.
+    let plain = run("").output().expect("it ends");
+    let why = String::from_utf8_lossy(&plain.stderr).into_owned();
+    assert_eq!(code(&plain), 78, "{why}");
+    assert!(
+        why.contains("in the clear") && why.contains("tls = {"),
+        "{why}"
+    );
+
+    let secure = format!(
+        "tls = {{ cert = {:?}, key = {:?} }}\n",
+        identity.cert, identity.key
+    );
+    let nobody = run(&secure).output().expect("it ends");
+    let why = String::from_utf8_lossy(&nobody.stderr).into_owned();
+    assert_eq!(code(&nobody), 78, "{why}");
+    let typed = why
+        .split("hepcat user add ")
+        .nth(1)
+        .and_then(|rest| rest.lines().next());
+    let typed = typed.unwrap_or_else(|| panic!("{why}"));
+    // What it says, with a name and the file.
+    let file = file.to_str().expect("text");
+    let typed = typed.replace("NAME", "ann").replace("FILE", file);
+    let words: Vec<&str> = typed.split_whitespace().collect();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_hepcat"))
+        .args(["user", "add", "--password-stdin"])
+        .args(&words)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(b"correct horse").expect("typed");
+    drop(stdin);
+    assert!(child.wait().expect("it ends").success(), "{words:?}");
+
+    let mut node = run(&secure).spawn().expect("it runs");
+    let mut said = BufReader::new(node.stderr.take().expect("a pipe"));
+    let mut lines = String::new();
+    while !lines.contains("serving") {
+        let length = said.read_line(&mut lines).expect("text");
+        assert!(length > 0, "it ended: {lines}");
+    }
+    assert!(lines.contains("https://0.0.0.0:"), "{lines}");
+    node.kill().expect("it runs");
+    node.wait().expect("it ends");
 }
 
 #[tokio::test(flavor = "multi_thread")]

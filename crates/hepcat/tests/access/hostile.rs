@@ -162,7 +162,7 @@ async fn what_strangers_write_stays_text() {
     let asked = "/api/v1/messages?q=from%3A%3Cscript%3E%1b%E2%80%AE";
     assert_eq!(door.get_as(&admin, asked).await.status, 200);
     let walk = Walk::plan(&door, &admin, frames().len()).await;
-    assert!(walk.calls.len() >= 1 + LARGE.len(), "{:?}", walk.calls);
+    assert!(walk.calls.len() > LARGE.len(), "{:?}", walk.calls);
     let mut shown = 0;
     for (way, answer) in walk.answers(&door, &admin).await {
         assert!(answer.status < 500, "{way}: {}", answer.head);
@@ -204,7 +204,7 @@ async fn what_strangers_write_does_nothing_to_a_terminal() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("it runs");
-    let (told, lines) = mpsc::channel();
+    let (told, lines) = mpsc::sync_channel(1_000);
     let screen = BufReader::new(tail.stdout.take().expect("a pipe"));
     thread::spawn(move || {
         for line in screen.lines().map_while(Result::ok) {
