@@ -139,7 +139,7 @@ impl Tally {
         let refused = |leg: &&LegRecord| leg.final_code.is_some_and(|code| code >= 300);
         let farthest = call.legs.iter().rev().find(refused);
         let failed_at = farthest
-            .or(call.legs.last())
+            .or_else(|| call.legs.last())
             .and_then(address)
             .filter(|_| is_failure);
         let mut sent_to: Vec<IpAddr> = call.legs.iter().filter_map(address).collect();
