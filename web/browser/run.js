@@ -755,6 +755,8 @@ try {
     await openFirst(page, 'user:longest')
     const map = page.locator('svg.map')
     await map.waitFor()
+    // What is said of the call comes later, and moves what is below it.
+    await page.locator('.explain').waitFor()
     const { x, y, height } = await map.boundingBox()
     await page.mouse.click(x + 20, y + height - 4)
     await page.locator('#arrow-199').waitFor()
