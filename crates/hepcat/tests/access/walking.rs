@@ -215,7 +215,16 @@ impl Walk {
             }
         };
         let mut asked = vec![Vec::new()];
-        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+        let mut parameters: Vec<&Value> = (operation["parameters"].as_array().into_iter())
+            .flatten()
+            .collect();
+        let is_required =
+            |parameter: &Value| parameter["in"] == "query" && parameter["required"] == true;
+        parameters.sort_by_key(|parameter| !is_required(parameter));
+        let required = (parameters.iter())
+            .filter(|parameter| is_required(parameter))
+            .count();
+        for parameter in parameters {
             let name = parameter["name"].as_str().expect("a name");
             let schema = &parameter["schema"];
             let choices: Vec<String> = match (name, schema["type"].as_str()) {
@@ -230,17 +239,22 @@ impl Walk {
                         .collect()
                 }
             };
-            let is_required = parameter["required"] == true;
-            let mut more = Vec::new();
-            for choice in choices {
-                more.extend(asked.iter().map(|before: &Vec<String>| {
-                    [&before[..], &[format!("{name}={choice}")]].concat()
-                }));
+            let with = |before: &Vec<String>, choice: &String| {
+                [&before[..], &[format!("{name}={choice}")]].concat()
+            };
+            if parameter["required"] == true {
+                // With each of them everything else.
+                asked = (choices.iter())
+                    .flat_map(|choice| asked.iter().map(move |before| with(before, choice)))
+                    .collect();
+            } else {
+                // One at a time: together they would be thousands.
+                let alone = asked.iter().filter(|before| before.len() <= required);
+                let more: Vec<_> = alone
+                    .flat_map(|before| choices.iter().map(move |choice| with(before, choice)))
+                    .collect();
+                asked.extend(more);
             }
-            if is_required {
-                asked.clear();
-            }
-            asked.extend(more);
             assert!(
                 !asked.is_empty(),
                 "teach this test what to ask {path} for as `{name}`"
