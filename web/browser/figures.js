@@ -218,10 +218,13 @@ try {
           list.scrollTo({ top: list.scrollHeight })
           return Number(list.ariaRowCount)
         })
-        await page.waitForFunction(
-          (before) => Number(document.querySelector('.list').ariaRowCount) > before,
-          before,
-        )
+        const grown = await page.waitForFunction((before) => {
+          const list = document.querySelector('.list')
+          if (Number(list.ariaRowCount) > before) return 'more'
+          return list.querySelector('.foot').textContent.includes('that is all') && 'all'
+        }, before)
+        // A store of a million messages has more than that many pages.
+        if ((await grown.jsonValue()) === 'all') break
       }
       await wheel(page, 3, true)
     })
